@@ -1,0 +1,1 @@
+"""Datasets by name; each is one module that returns a `Dataset`."""

@@ -1,0 +1,1 @@
+"""What runs a model: `onnx` in this process, `process` behind a socket."""

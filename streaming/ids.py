@@ -1,0 +1,63 @@
+"""Event ids: UUIDv7 for what the API records, deterministic for what is derived from it.
+
+Only the API makes new ids. A derived event (shadow, replay) takes the 48-bit time of its origin and a
+hash of what makes it distinct, so that scoring the same origin twice writes the same document.
+Layout: RFC 9562, section 5.7.
+"""
+
+import hashlib
+import os
+import time
+from datetime import UTC, datetime
+
+_VERSION_7 = 0x7 << 76
+_VARIANT = 0b10 << 62
+_RANDOM_74 = (1 << 74) - 1
+_LOW_62 = (1 << 62) - 1
+
+
+def _uuid(unix_milliseconds: int, random_74: int) -> str:
+    number = unix_milliseconds << 80 | _VERSION_7 | (random_74 >> 62) << 64 | _VARIANT | random_74 & _LOW_62
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def new_event_ids(count: int) -> list[str]:
+    """Makes `count` UUIDv7 of our clock, ascending in the order given."""
+    now = time.time_ns() // 1_000_000
+    random_74 = int.from_bytes(os.urandom(10)) & (_RANDOM_74 >> 1)
+    return [_uuid(now, random_74 + step) for step in range(count)]
+
+
+def derived_event_id(origin_event_id: str, *parts: str) -> str:
+    """Id of an event derived from `origin_event_id`, the same for the same parts, forever.
+
+    Args:
+        origin_event_id: The event scored again.
+        parts: model name, model version, source and run id, in this order.
+    """
+    digest = hashlib.sha256("\x1f".join((origin_event_id, *parts)).encode()).digest()
+    return _uuid(unix_milliseconds(origin_event_id), int.from_bytes(digest[:10]) & _RANDOM_74)
+
+
+def unix_milliseconds(event_id: str) -> int:
+    """Receive time inside an event id, in milliseconds since 1970 (UTC).
+
+    >>> unix_milliseconds("0190163d-8694-739b-aea5-966c26f8ad91")
+    1718364767892
+    """
+    return int(event_id[:8] + event_id[9:13], 16)
+
+
+def received_at(event_id: str) -> datetime:
+    """Receive time inside an event id, in UTC."""
+    return datetime.fromtimestamp(unix_milliseconds(event_id) / 1000, tz=UTC)
+
+
+def sample_position(event_id: str) -> float:
+    """Where an event falls in [0, 1), evenly and the same everywhere: an event is sampled when it is below the fraction.
+
+    >>> 0.0 <= sample_position("0190163d-8694-739b-aea5-966c26f8ad91") < 1.0
+    True
+    """
+    return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:8]) / 2**64

@@ -1,0 +1,1 @@
+"""One short file per process: read the settings, wire the parts, run until told to stop."""
