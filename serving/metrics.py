@@ -1,0 +1,40 @@
+"""Every metric of this package, a meaning per line. Labels come from closed sets only."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_MODEL = ("model_name", "model_version", "role")
+DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+predictions_total = Counter("predictions_total", "Rows answered, by the outcome of the model.", (*_MODEL, "outcome"))
+prediction_duration_seconds = Histogram(
+    "prediction_duration_seconds",
+    "From a request's body being read to its answer being ready, recorded; in seconds.",
+    _MODEL,
+    buckets=DURATION_BUCKETS,
+)
+requests_total = Counter(
+    "requests_total", "Answered HTTP requests that reached a model, by status.", ("model_name", "status")
+)
+rejected_total = Counter("rejected_total", "Requests refused before a model saw them, by reason.", ("reason",))
+extra_fields_total = Counter(
+    "extra_fields_total", "Fields dropped because the model does not know them.", ("model_name",)
+)
+labels_total = Counter("labels_total", "Labels recorded.", ("model_name",))
+model_swaps_total = Counter(
+    "model_swaps_total", "Times a worker took over a newly published role table.", ("model_name",)
+)
+model_info = Gauge(
+    "model_info", "1 for each version that has a role here.", (*_MODEL, "engine"), multiprocess_mode="livemax"
+)
+model_cpu_seconds_total = Gauge(
+    "model_cpu_seconds_total",
+    "CPU time of the processes that answer in this role, in seconds.",
+    ("role",),
+    multiprocess_mode="livesum",
+)
+model_memory_bytes = Gauge(
+    "model_memory_bytes",
+    "Resident memory of the processes that answer in this role, in bytes.",
+    ("role",),
+    multiprocess_mode="livesum",
+)
