@@ -46,6 +46,14 @@ class PartitionCount(NamedTuple):
 Resolution = Literal["stored", "duplicate"]
 
 
+class MissingAnswer(NamedTuple):
+    """A production event that a shadow version has not answered, and where that event stands in its log."""
+
+    event_id: str
+    partition: str
+    offset: int
+
+
 class StoreWriter(Protocol):
     """The writing side, held by one process only."""
 
@@ -107,8 +115,8 @@ class StoreReader(Protocol):
 
     def missing_shadow(
         self, model_name: str, model_version: str, *, received_from: datetime, fraction: float = 1.0
-    ) -> list[str]:
-        """Ids of production events received since then that version should have answered in the shadow, but did not.
+    ) -> list[MissingAnswer]:
+        """Production events received since then that version should have answered in the shadow, but did not.
 
         Leaves out events that this very version answered as production and those outside the sampled fraction.
         """
