@@ -42,7 +42,31 @@ class StreamingSettings(BaseSettings):
         default="indexer", description="Name of the one reader without whose commit nothing is deleted from the log."
     )
 
+    # the event store and the reader loop
+    store_retention_days: int = Field(
+        default=30, ge=1, description="Days a stored event is kept; whole days are deleted, control events never."
+    )
+    store_max_bytes: int = Field(
+        default=10_000_000_000, ge=1_000_000, description="Most bytes the store may take before its oldest days go."
+    )
+    max_consecutive_dead_letters: int = Field(
+        default=100, ge=1, description="Dead letters in a row at which a reader stops and waits for a person."
+    )
+    private_columns: str = Field(
+        default="", description="Comma-separated feature columns that never reach the store or the dead letters."
+    )
+
     @property
     def log_dir(self) -> Path:
         """Folder of the segment log."""
         return self.data_dir / "log"
+
+    @property
+    def store_dir(self) -> Path:
+        """Folder of the embedded event store."""
+        return self.data_dir / "store"
+
+    @property
+    def private_column_names(self) -> frozenset[str]:
+        """`private_columns` as names."""
+        return frozenset(name.strip() for name in self.private_columns.split(",") if name.strip())
