@@ -1,0 +1,187 @@
+"""Models as ONNX in this process: one matrix of numbers and one of string codes in, plain Python values out.
+
+The graph's form (made by `serving.compile`):
+
+    inputs   `numbers`  float64 (rows, numeric columns), as in `Rows`
+             `codes`    int64 (rows, string columns): position in `Bundle.vocabulary`; null is V, unseen V + 1
+             (either is absent when the model does not use it)
+    outputs  `probabilities` (rows, classes), and `labels` only where they are not the most probable class;
+             `values` (rows,) for regressors
+
+Imports numpy, onnxruntime and msgspec only.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from serving.bundle import Bundle
+from serving.errors import EngineError
+from serving.rows import Answers, Rows, Value
+from serving.signature import Signature
+
+INLINE_ROWS: Final = 64
+INLINE_SECONDS: Final = 0.0005
+"""A model that answers `INLINE_ROWS` rows within this time is called in the event loop."""
+
+_ORT_ERRORS: Final = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+_Feed = dict[str, NDArray[Any]]
+
+
+class OnnxEngine:
+    """Runs `model.onnx` of a bundle folder.
+
+    Raises:
+        EngineError: The file is missing, corrupt, or not of the form above.
+    """
+
+    def __init__(self, folder: Path, bundle: Bundle) -> None:
+        session = _open_session(folder / "model.onnx")
+        self._run: Callable[..., list[NDArray[Any]]] = session.run
+        self._outputs = [output.name for output in session.get_outputs()]
+        inputs = {one.name for one in session.get_inputs()}
+        if not inputs <= {"numbers", "codes"}:
+            raise EngineError(f"{folder / 'model.onnx'}: inputs {sorted(inputs)} are not those of a bundle")
+        self._signature = bundle.signature
+        self._takes_numbers = "numbers" in inputs
+        self._columns = _code_lookups(bundle) if "codes" in inputs else []
+        self._refused = [int(index) for index in bundle.details.get("refuses_null", ())]
+        self._answer = _regressor_answers if bundle.task == "regressor" else _ClassifierAnswers(bundle, self._outputs)
+        self._inline = bundle.latency.seconds_by_rows.get(INLINE_ROWS, float("inf")) <= INLINE_SECONDS
+
+    @property
+    def inline(self) -> bool:
+        return self._inline
+
+    def predict(self, rows: Rows) -> Answers:
+        """Answers every row.
+
+        Raises:
+            EngineError: A row holds a null or an unseen category that the model refuses, or has no finite answer.
+        """
+        if not len(rows):
+            return Answers([], [])
+        if self._refused and np.isnan(rows.numbers[:, self._refused]).any():
+            raise EngineError(self._null_message(rows))
+        try:
+            answers = self._answer(self._run(self._outputs, self._feed(rows)))
+        except _ORT_ERRORS as error:
+            raise EngineError(f"the model failed on these rows: {error}") from error
+        if answers is None:
+            raise EngineError(self._null_message(rows))
+        return answers
+
+    def close(self) -> None:
+        """Releases the session; a later `predict` raises EngineError."""
+        self._run = _closed
+
+    def _feed(self, rows: Rows) -> _Feed:
+        feed: _Feed = {}
+        if self._takes_numbers:
+            feed["numbers"] = rows.numbers
+        if self._columns:
+            columns = self._columns
+            feed["codes"] = np.array(
+                [
+                    [get(value, unseen) for (get, unseen), value in zip(columns, row, strict=True)]
+                    for row in rows.strings
+                ],
+                dtype=np.int64,
+            )
+        return feed
+
+    def _null_message(self, rows: Rows) -> str:
+        nulls = np.isnan(rows.numbers).any(axis=0)
+        names = [column.name for column, null in zip(self._signature.number_columns, nulls, strict=True) if null]
+        if names:
+            return f"the model does not answer rows with null in {', '.join(map(repr, names))}: send numbers"
+        return "the model's answer is not a finite number for these rows"
+
+
+class _ClassifierAnswers:
+    """Turns the graph's outputs into labels in their own type and probabilities."""
+
+    def __init__(self, bundle: Bundle, outputs: Sequence[str]) -> None:
+        classes = list(bundle.classes or ())
+        if not classes:
+            raise EngineError("a classifier's bundle names no classes: compile the model again")
+        self._classes = classes
+        # 1 == 1.0 == True: the graph's integer labels find classes that are floats or booleans.
+        self._by_label: dict[Any, Value] = {label: label for label in classes}
+        self._label_at = outputs.index("labels") if "labels" in outputs else None
+        self._probabilities_at = outputs.index("probabilities") if "probabilities" in outputs else None
+
+    def __call__(self, outputs: list[NDArray[Any]]) -> Answers | None:
+        at = self._probabilities_at
+        probabilities: list[list[float]] | None = None if at is None else outputs[at].tolist()
+        if probabilities is not None and any(row[0] != row[0] for row in probabilities):  # noqa: PLR0124 - NaN
+            return None
+        if self._label_at is not None:
+            by_label = self._by_label
+            return Answers([by_label[label] for label in outputs[self._label_at].tolist()], probabilities)
+        assert probabilities is not None
+        return Answers(self._most_probable(probabilities), probabilities)
+
+    def _most_probable(self, probabilities: list[list[float]]) -> list[Value]:
+        """The first class with the greatest probability, as scikit-learn's argmax."""
+        classes = self._classes
+        if len(classes) == 2:
+            first, second = classes
+            return [second if row[1] > row[0] else first for row in probabilities]
+        return [classes[row.index(max(row))] for row in probabilities]
+
+
+def _regressor_answers(outputs: list[NDArray[Any]]) -> Answers | None:
+    values = outputs[0].ravel().tolist()
+    if any(value != value for value in values):  # noqa: PLR0124 - NaN
+        return None
+    return Answers(values, None)
+
+
+def codes_of(signature: Signature, vocabulary: Sequence[Sequence[str]]) -> list[dict[str | None, int]]:
+    """Per string column, value to code; null has the code after the last value, unseen values the one after that."""
+    columns = signature.string_columns
+    lookups: list[dict[str | None, int]] = []
+    for _, words in zip(columns, vocabulary, strict=True):
+        lookup: dict[str | None, int] = {word: code for code, word in enumerate(words)}
+        lookup[None] = len(words)
+        lookups.append(lookup)
+    return lookups
+
+
+def _code_lookups(bundle: Bundle) -> list[tuple[Callable[[str | None, int], int], int]]:
+    if bundle.vocabulary is None:
+        raise EngineError("the model takes string codes but its bundle has no vocabulary: compile the model again")
+    return [(lookup.get, len(lookup)) for lookup in codes_of(bundle.signature, bundle.vocabulary)]
+
+
+def _open_session(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _ORT_ERRORS as error:
+        raise EngineError(f"{path}: not a usable ONNX model: {error}") from error
+
+
+def _closed(*_: Any) -> list[NDArray[Any]]:
+    raise EngineError("the model is closed")
