@@ -13,6 +13,7 @@ ServingError                  status, a stable `error_type`, and a message that 
 ├── NotReadyError             503  no production model yet, with the reason; Retry-After
 ├── NotRecordedError          503  the log did not take the event; Retry-After
 └── EngineError               500  the model failed on these rows
+    └── EngineUnavailableError 503 its process is being restarted; these rows reached no model; Retry-After
 """
 
 from collections.abc import Sequence
@@ -118,3 +119,11 @@ class EngineError(ServingError):
     """The model failed on these rows."""
 
     error_type = "engine"
+
+
+class EngineUnavailableError(EngineError):
+    """The model's process is not there; nothing is wrong with the rows."""
+
+    status = 503
+    error_type = "engine_unavailable"
+    retry_after_seconds = 1.0
