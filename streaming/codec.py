@@ -22,7 +22,7 @@ def decode(value: bytes) -> Event:
     """
     try:
         event = _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptEventError(f"not an event: {error}") from error
     if event.schema_version > SCHEMA_VERSION:
         raise CorruptEventError(
