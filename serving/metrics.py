@@ -38,3 +38,38 @@ model_memory_bytes = Gauge(
     ("role",),
     multiprocess_mode="livesum",
 )
+crashed_batches_total = Counter("crashed_batches_total", "Batches lost to a fault of ours; each is logged with its cause.")
+
+# the loader and its model processes
+loader_polls_total = Counter("loader_polls_total", "Times the loader read the aliases: ok or unavailable.", ("outcome",))
+loader_problems = Gauge(
+    "loader_problems",
+    "Roles that are not what the registry says they should be; the reason stands in /models.",
+    ("model_name",),
+    multiprocess_mode="livemostrecent",
+)
+bundles_built_total = Counter(
+    "bundles_built_total", "Versions fetched, checked and compiled, by outcome: ok or error.", ("model_name", "outcome")
+)
+model_trained_timestamp_seconds = Gauge(
+    "model_trained_timestamp_seconds",
+    "When the version in this role was trained, in seconds since 1970.",
+    _MODEL,
+    multiprocess_mode="livemostrecent",
+)
+model_training_accuracy = Gauge(
+    "model_training_accuracy",
+    "Accuracy on its training data of the version in this role, from its run.",
+    _MODEL,
+    multiprocess_mode="livemostrecent",
+)
+model_evaluation_accuracy = Gauge(
+    "model_evaluation_accuracy",
+    "Accuracy on its test data of the version in this role, from its run.",
+    _MODEL,
+    multiprocess_mode="livemostrecent",
+)
+model_process_restarts_total = Counter("model_process_restarts_total", "Model processes that ended by themselves.")
+shadow_skipped_total = Counter(
+    "shadow_skipped_total", "Log records a shadow could not read as events; the indexer keeps them.", ("model_name",)
+)

@@ -45,6 +45,28 @@ class ServingSettings(BaseSettings):
     shadow_aliases: Annotated[tuple[str, ...], NoDecode] = Field(
         ("shadow",), description="Registry aliases of the versions that answer unseen, comma-separated."
     )
+    loader_poll_seconds: float = Field(
+        5.0, description="How often the loader reads the aliases from the registry, in seconds.", gt=0
+    )
+    compile_timeout_seconds: float = Field(
+        600.0, description="Longest time one model may take to be compiled and proven, in seconds.", gt=0
+    )
+    keep_unused_bundles: int = Field(
+        5, description="Compiled versions without a role kept per model, newest first, for a quick way back.", ge=1
+    )
+    engine_timeout_seconds: float = Field(
+        10.0, description="Longest wait for an answer of a model that runs in a process of its own, in seconds.", gt=0
+    )
+    model_hang_seconds: int = Field(
+        60, description="A model process that works longer on one batch is ended and restarted, in seconds.", ge=1
+    )
+    shadow_backfill_hours: float = Field(
+        1.0, description="How far back a version that is new in the shadow begins to answer, in hours.", ge=0
+    )
+    shadow_fraction: float = Field(
+        1.0, description="Share of production events a shadow answers, chosen by event id; 1 is all.", ge=0, le=1
+    )
+    shadow_batch_rows: int = Field(256, description="Most rows a shadow answers in one call.", ge=1, le=10_000)
 
     @field_validator("models", "shadow_aliases", mode="before")
     @classmethod
