@@ -87,6 +87,8 @@ def _follow(pid: int, grace_seconds: float) -> None:
     if grace_seconds:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(grace_seconds)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # what it started goes with it
     os.kill(os.getpid(), signal.SIGKILL)
 
 
