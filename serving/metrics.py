@@ -38,10 +38,14 @@ model_memory_bytes = Gauge(
     ("role",),
     multiprocess_mode="livesum",
 )
-crashed_batches_total = Counter("crashed_batches_total", "Batches lost to a fault of ours; each is logged with its cause.")
+crashed_batches_total = Counter(
+    "crashed_batches_total", "Batches lost to a fault of ours; each is logged with its cause."
+)
 
 # the loader and its model processes
-loader_polls_total = Counter("loader_polls_total", "Times the loader read the aliases: ok or unavailable.", ("outcome",))
+loader_polls_total = Counter(
+    "loader_polls_total", "Times the loader read the aliases: ok or unavailable.", ("outcome",)
+)
 loader_problems = Gauge(
     "loader_problems",
     "Roles that are not what the registry says they should be; the reason stands in /models.",
