@@ -1,5 +1,6 @@
 """Registry: named models, their numbered versions, and the aliases that give a version its role."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,16 +52,39 @@ class Registry(Protocol):
     def register(
         self, model_name: str, source: str, *, run_id: str | None = None, tags: Mapping[str, str] | None = None
     ) -> ModelVersion:
-        """Adds a version (and the model, if new) and returns it; it has no alias, so it is a candidate."""
+        """Adds a version (and the model, if new) and returns it; it has no alias, so it is a candidate.
+
+        Raises ValueError for a name that `check_model_name` refuses.
+        """
 
     def set_alias(self, model_name: str, alias: str, model_version: str) -> None:
-        """Points an alias at a version, moving it if it exists. Raises NotFoundError."""
+        """Points an alias at a version, moving it if it exists.
+
+        Raises NotFoundError, and ValueError for an alias that `check_alias` refuses.
+        """
 
     def delete_alias(self, model_name: str, alias: str) -> None:
-        """Removes an alias; nothing happens when it is not there."""
+        """Removes an alias; nothing happens when it is not there. Raises NotFoundError for an unknown model."""
 
     def record_change(self, model_name: str, change: RoleChange) -> None:
         """Appends to the history of production, beside the model."""
 
     def history(self, model_name: str) -> list[RoleChange]:
         """What was production when, as recorded, oldest first."""
+
+
+def check_model_name(model_name: str) -> None:
+    """Refuses names that cannot stand in an address, a file name or MLflow's search; raises ValueError."""
+    if not re.fullmatch(r"[^\s/:%'\"`.][^/:%'\"`\x00-\x1f]{0,199}", model_name):
+        raise ValueError(
+            f"model name {model_name!r} cannot be used: 1 to 200 characters without / : % or quotes, "
+            "not beginning with a dot or a blank"
+        )
+
+
+def check_alias(alias: str) -> None:
+    """Refuses what MLflow refuses (`latest`, `v1`, other characters); raises ValueError."""
+    if not re.fullmatch(r"(?!latest$)(?!v\d+$)[\w-]{1,255}", alias, re.IGNORECASE | re.ASCII):
+        raise ValueError(
+            f"alias {alias!r} cannot be used: letters, digits, - and _ only, and neither `latest` nor `v1`"
+        )

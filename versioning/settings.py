@@ -1,10 +1,12 @@
 """What a user may set about the registry, the artifacts and what may be loaded."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from versioning.registry import check_alias
 
 
 class VersioningSettings(BaseSettings):
@@ -43,6 +45,19 @@ class VersioningSettings(BaseSettings):
         default=None, description="S3 secret key; empty: boto3's own search."
     )
     aws_default_region: str | None = Field(default=None, description="S3 region; empty: boto3's own search.")
+
+    @field_validator("production_alias", "shadow_aliases")
+    @classmethod
+    def _aliases_are_usable(cls, value: str) -> str:
+        for alias in _names(value):
+            check_alias(alias)
+        return value
+
+    @model_validator(mode="after")
+    def _roles_differ(self) -> Self:
+        if not self.production_alias or self.production_alias in self.shadow_alias_names:
+            raise ValueError("PRODUCTION_ALIAS must name one alias that is not among SHADOW_ALIASES")
+        return self
 
     @property
     def tracking_uri(self) -> str:

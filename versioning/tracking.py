@@ -91,5 +91,14 @@ class Tracking(Protocol):
     def read_file(self, run_id: str, name: str, *, limit_bytes: int) -> bytes | None:
         """A file of the run, or None when it has none of this name. Raises ArtifactError when it is larger."""
 
-    def download_model(self, model_name: str, model_version: str, into: Path) -> None:
-        """Brings a registered version's files into the empty folder `into`. Raises NotFoundError, ArtifactError."""
+    def resolve(self, address: str) -> str:
+        """Where the files behind `models:/…` or `runs:/…` are: `s3://…`, a path, or what only `download` understands.
+
+        Raises NotFoundError.
+        """
+
+    def download(self, address: str, into: Path, *, limit_bytes: int) -> None:
+        """Brings a model's files into the empty folder `into`.
+
+        Raises NotFoundError, and ArtifactError when they are larger than allowed; `into` may then hold some of them.
+        """

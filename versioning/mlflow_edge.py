@@ -1,0 +1,121 @@
+"""The edge to MLflow: quieted before it is imported, bounded in time, its errors turned into ours."""
+
+import logging
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from versioning.errors import ArtifactError, ConflictError, NotFoundError, RegistryUnavailableError, VersioningError
+from versioning.settings import VersioningSettings
+
+_NOT_FOUND = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
+_DENIED = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
+_ATTEMPTS = 2
+
+
+def open_client(settings: VersioningSettings) -> Any:
+    """An MlflowClient for `settings.tracking_uri`; the first call of a process imports mlflow, which takes seconds.
+
+    Raises:
+        RegistryUnavailableError: A store in a file that cannot be opened.
+    """
+    _configure(settings)
+    with translated(settings):
+        import mlflow  # noqa: PLC0415 - takes seconds, and must see the settings above
+
+        return mlflow.MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+
+
+@contextmanager
+def translated(settings: VersioningSettings, what: str = "") -> Iterator[None]:
+    """Turns whatever MLflow raises inside into this package's errors; `what` names the thing asked for."""
+    try:
+        yield
+    except VersioningError:
+        raise
+    except Exception as error:
+        known = _translate(error, settings, what)
+        if known is None:
+            raise
+        raise known from error
+
+
+def public_address(uri: str) -> str:
+    """The address without a password in it, for messages and files."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def _configure(settings: VersioningSettings) -> None:
+    # MLflow has no other way to be told these; half the time for each of two attempts keeps a call within its bound.
+    seconds = max(1, math.floor(settings.registry_timeout_seconds / _ATTEMPTS))
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(seconds)
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(_ATTEMPTS - 1)
+    os.environ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"] = "0"
+    os.environ["MLFLOW_HTTP_REQUEST_BACKOFF_JITTER"] = "0"
+    os.environ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] = "false"
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    if settings.own_registry:
+        settings.artifact_root.mkdir(parents=True, exist_ok=True)
+        # Without it an embedded store puts the default experiment's files into ./mlruns, wherever that is.
+        os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = str(settings.artifact_root)
+    _configure_s3(settings)
+
+
+def _configure_s3(settings: VersioningSettings) -> None:
+    secret = settings.aws_secret_access_key.get_secret_value() if settings.aws_secret_access_key else None
+    values = {
+        "MLFLOW_S3_ENDPOINT_URL": settings.mlflow_s3_endpoint_url,
+        "AWS_ACCESS_KEY_ID": settings.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": settings.aws_default_region,
+    }
+    os.environ.update({name: value for name, value in values.items() if value})
+
+
+def _translate(error: Exception, settings: VersioningSettings, what: str) -> VersioningError | None:
+    module = type(error).__module__.partition(".")[0]
+    code = str(getattr(error, "error_code", ""))
+    text = _first_line(error)
+    where = public_address(settings.tracking_uri)
+    if module == "mlflow" and code in _NOT_FOUND | {"ENDPOINT_NOT_FOUND"}:
+        return _missing(error, f"{what or text}: not in the registry at {where}", where)
+    if module == "mlflow" and code == "RESOURCE_ALREADY_EXISTS":
+        return ConflictError(f"{what}: {text}")
+    if code in _DENIED or "Invalid Host header" in str(error):
+        return RegistryUnavailableError(_denied(str(error), where))
+    if module in {"mlflow", "requests", "urllib3", "sqlalchemy", "sqlite3", "alembic"}:
+        return RegistryUnavailableError(f"the registry at {where} did not answer: {text}")
+    if isinstance(error, OSError):
+        return ArtifactError(f"{what or 'files of the registry'} at {where}: {text}")
+    return None
+
+
+def _missing(error: Exception, message: str, where: str) -> VersioningError:
+    if "logged-models" in str(error):
+        return RegistryUnavailableError(
+            f"the MLflow server at {where} is too old: it has no /logged-models; run MLflow 3 there (`mlflow --version`)"
+        )
+    return NotFoundError(message)
+
+
+def _denied(text: str, where: str) -> str:
+    if "Invalid Host header" in text:
+        return f"the MLflow server at {where} refuses this host name: set MLFLOW_SERVER_ALLOWED_HOSTS where it runs"
+    return (
+        f"the MLflow server at {where} refuses us: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+        f"or MLFLOW_TRACKING_TOKEN ({text.splitlines()[0][:200]})"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return public_address(lines[0][:400]) if lines else type(error).__name__
