@@ -222,7 +222,7 @@ class Up:
             phase=self._phase,
             ports=self._ports,
             urls=self._urls,
-            children=[child_state(child) for child in children],
+            children=tuple(child_state(child) for child in children),
         )
         write_state(self._run_dir, state)
 

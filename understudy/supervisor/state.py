@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -33,7 +33,7 @@ class SupervisorState(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     ports: Mapping[str, int] = {}
     urls: Mapping[str, str] = {}
-    children: Sequence[ChildState] = ()
+    children: tuple[ChildState, ...] = ()
 
 
 def child_state(child: Child) -> ChildState:
