@@ -12,12 +12,14 @@ from serving.protocol.json_body import parse
 from serving.rows import Rows
 from serving.signature import (
     LARGEST_EXACT_INTEGER,
+    UNKNOWN_FIELD,
     Column,
     Signature,
     fit,
     got,
     row_problems,
     unknown_field,
+    with_suggestion,
 )
 
 Location = tuple[str | int, ...]
@@ -26,6 +28,7 @@ MOST_PROBLEMS = 200
 """Problems told of one body; a table that is wrong throughout is not worth megabytes of messages."""
 
 _REFUSALS = (msgspec.DecodeError, UnicodeError, RecursionError)
+_MOST_SUGGESTIONS = 5
 _astuple = msgspec.structs.astuple
 _Integer = Annotated[int, msgspec.Meta(ge=-LARGEST_EXACT_INTEGER, le=LARGEST_EXACT_INTEGER)]
 _TYPES: dict[str, Any] = {"float": float, "integer": _Integer, "boolean": bool, "string": str}
@@ -62,6 +65,7 @@ class RowCodec:
         self._allowed = None if ignore_unknown else frozenset(self._extras)
         self._numbers = len(signature.number_columns)
         self._width = len(self.columns)
+        self._only_numbers = self._numbers == self._width and not self._extras
         self.row_type = _row_type(self.columns, self._extras)
         self._strict = self.row_type
         if not ignore_unknown:
@@ -116,8 +120,8 @@ class RowCodec:
         """
         header = [column.name for column in self.signature.columns] if names is None else [str(name) for name in names]
         width = len(header)
-        _refuse(self._header_problems(header, (*loc, "columns")))
-        _refuse(
+        self._refuse(self._header_problems(header, (*loc, "columns")))
+        self._refuse(
             _length_problem(row, width, (*loc, index))
             for index, row in enumerate(data)
             if type(row) is not list or len(row) != width
@@ -138,16 +142,15 @@ class RowCodec:
 
     def rows(self, decoded: Sequence[msgspec.Struct]) -> Rows:
         """What an engine takes: null numbers are NaN, booleans 0 and 1."""
-        width, count = self._numbers, len(decoded)
-        tuples = list(map(_astuple, decoded))
-        if width == self._width:
-            values: Iterable[Any] = tuples if not self._extras else [row[:width] for row in tuples]
-            strings: list[tuple[str | None, ...]] = [()] * count
-        else:
-            values = [row[:width] for row in tuples]
-            strings = [row[width : self._width] for row in tuples]
-        flat: Any = chain.from_iterable(values)
-        return Rows(np.fromiter(flat, np.float64, count * width).reshape(count, width), strings)
+        count, width = len(decoded), self._numbers
+        tuples: Iterable[Any] = map(_astuple, decoded)
+        strings: list[tuple[str | None, ...]] = [()] * count
+        if not self._only_numbers:
+            whole = list(tuples)
+            tuples = [row[:width] for row in whole]
+            strings = [row[width : self._width] for row in whole]
+        numbers = np.fromiter(chain.from_iterable(tuples), np.float64, count * width)
+        return Rows(numbers.reshape(count, width), strings)
 
     def _converted(self, records: Sequence[Any], locs: Iterable[Location]) -> list[msgspec.Struct]:
         try:
@@ -157,7 +160,9 @@ class RowCodec:
 
     def _fitted(self, records: Sequence[Any], locs: Iterable[Location]) -> list[msgspec.Struct]:
         """The slow path: takes what the strict types refuse but the contract allows (3.0 for 3), and names the rest."""
-        _refuse(chain.from_iterable(self._problems(record, loc) for record, loc in zip(records, locs, strict=False)))
+        self._refuse(
+            chain.from_iterable(self._problems(record, loc) for record, loc in zip(records, locs, strict=False))
+        )
         return [self._built(record) for record in records]
 
     def _problems(self, record: Any, loc: Location) -> Iterable[FieldProblem]:
@@ -172,17 +177,25 @@ class RowCodec:
             ),
         )
 
+    def _refuse(self, problems: Iterable[FieldProblem]) -> None:
+        found = list(islice(problems, MOST_PROBLEMS + 1))
+        if len(found) > MOST_PROBLEMS:
+            found[-1] = FieldProblem(BODY, f"only the first {MOST_PROBLEMS} problems are listed", "more_problems")
+        if found:
+            raise InvalidRowsError(_suggesting(found, self.columns))
+
     def _built(self, record: Mapping[str, Any]) -> msgspec.Struct:
         values = [fit(column, record[column.name]) for column in self.columns]
         return self._strict(*values, *(record.get(name, msgspec.UNSET) for name in self._extras))
 
     def _header_problems(self, header: Sequence[str], loc: Location) -> Iterable[FieldProblem]:
         present = set(header)
-        missing = [column.name for column in self.columns if column.name not in present]
-        for name in missing:
-            yield FieldProblem((*loc, name), "this column is required: add it", "missing")
-        for name in present.difference(self.known) if self._allowed is not None else ():
-            yield unknown_field(name, missing or sorted(self.known), loc)
+        for column in self.columns:
+            if column.name not in present:
+                yield FieldProblem((*loc, column.name), "this column is required: add it", "missing")
+        for name in header if self._allowed is not None else ():
+            if name not in self.known:
+                yield unknown_field(name, loc)
         if len(present) != len(header):
             twice = next(name for name in header if header.count(name) > 1)
             yield FieldProblem((*loc, twice), "this column occurs twice: name each once", "duplicate_column")
@@ -211,9 +224,13 @@ def _length_problem(row: Any, width: int, loc: Location) -> FieldProblem:
     return FieldProblem(loc, f"expected {width} values, one per column, got {len(row)}", "wrong_length")
 
 
-def _refuse(problems: Iterable[FieldProblem]) -> None:
-    found = list(islice(problems, MOST_PROBLEMS + 1))
-    if len(found) > MOST_PROBLEMS:
-        found[-1] = FieldProblem(BODY, f"only the first {MOST_PROBLEMS} problems are listed", "more_problems")
-    if found:
-        raise InvalidRowsError(found)
+def _suggesting(problems: Sequence[FieldProblem], columns: Sequence[Column]) -> list[FieldProblem]:
+    """Looks for the nearest column of the first few unknown fields only: each search costs milliseconds."""
+    unknown = [problem for problem in problems if problem.type == UNKNOWN_FIELD][:_MOST_SUGGESTIONS]
+    better = {}
+    for problem in unknown:
+        missing = [
+            str(other.loc[-1]) for other in problems if other.type == "missing" and other.loc[:-1] == problem.loc[:-1]
+        ]
+        better[problem] = with_suggestion(problem, missing or [column.name for column in columns])
+    return [better.get(problem, problem) for problem in problems]

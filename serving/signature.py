@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from serving.errors import FieldProblem
 from serving.protocol.json_body import NonFinite
 
+UNKNOWN_FIELD = "extra_forbidden"
 LARGEST_EXACT_INTEGER = 2**53
 """Beyond it neighbouring integers are one float64: the model would not see the number that was sent."""
 
@@ -86,9 +88,9 @@ def row_problems(
         loc: Where the record stands in the body.
         known: Further names that are allowed; None allows all.
     """
-    missing = [column.name for column in columns if column.name not in record]
-    for name in missing:
-        yield FieldProblem((*loc, name), "this field is required: add it", "missing")
+    for column in columns:
+        if column.name not in record:
+            yield FieldProblem((*loc, column.name), "this field is required: add it", "missing")
     for column in columns:
         if column.name in record:
             try:
@@ -99,15 +101,18 @@ def row_problems(
         names = {column.name for column in columns}
         for name in record:
             if name not in names and name not in known:
-                yield unknown_field(name, missing or list(names), loc)
+                yield unknown_field(name, loc)
 
 
-def unknown_field(name: Any, candidates: Sequence[str], loc: tuple[str | int, ...]) -> FieldProblem:
-    """The model has no such column; names the one that was probably meant."""
-    text = _shortened(str(name), 80)
-    near = difflib.get_close_matches(text, candidates, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "leave it out"
-    return FieldProblem((*loc, text), f"the model has no such field: {hint}", "extra_forbidden")
+def unknown_field(name: Any, loc: tuple[str | int, ...]) -> FieldProblem:
+    """The model has no such column."""
+    return FieldProblem((*loc, _shortened(str(name), 80)), "the model has no such field: leave it out", UNKNOWN_FIELD)
+
+
+def with_suggestion(problem: FieldProblem, candidates: Sequence[str]) -> FieldProblem:
+    """The same problem of an unknown field, naming the column that was probably meant."""
+    near = difflib.get_close_matches(str(problem.loc[-1]), candidates, n=1)
+    return replace(problem, msg=f"the model has no such field: did you mean {near[0]!r}?") if near else problem
 
 
 def got(value: Any) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from serving.errors import MalformedBodyError, TooLargeError
 
-MAX_DEPTH = 32
+MAX_DEPTH = 16
 _LONGEST_NUMBER = 308
 _STRINGS = re.compile(rb'"[^"]*"')
 _INNERMOST = re.compile(rb"\[\]|\{\}")
