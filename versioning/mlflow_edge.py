@@ -3,17 +3,20 @@
 import logging
 import math
 import os
-import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from threading import Lock
+from typing import Any, Final
 
 from versioning.errors import ArtifactError, ConflictError, NotFoundError, RegistryUnavailableError, VersioningError
-from versioning.settings import VersioningSettings
+from versioning.metrics import REGISTRY_FAILURES
+from versioning.settings import VersioningSettings, public_address
 
 _NOT_FOUND = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 _DENIED = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
 _ATTEMPTS = 2
+_ACTIVE_STORE: Final = Lock()
 
 
 def open_client(settings: VersioningSettings) -> Any:
@@ -23,10 +26,42 @@ def open_client(settings: VersioningSettings) -> Any:
         RegistryUnavailableError: A store in a file that cannot be opened.
     """
     _configure(settings)
-    with translated(settings):
+    with translated(settings), quiet():
         import mlflow  # noqa: PLC0415 - takes seconds, and must see the settings above
 
-        return mlflow.MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+        client = mlflow.MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+        if not settings.tracking_uri.startswith("http"):
+            # Creates or upgrades the tables now, where a failure says that the store cannot be opened.
+            client.search_registered_models(max_results=1)
+        return client
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps back warnings of mlflow about its own insides, which a user can do nothing about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def active_store(settings: VersioningSettings) -> Iterator[None]:
+    """Makes our store the process's active one meanwhile, for the calls that ask mlflow for it behind our back.
+
+    MLflow also writes it into the environment, where children (and our settings) would take it for the user's wish:
+    that is undone.
+    """
+    import mlflow  # noqa: PLC0415 - imported with the client
+
+    with _ACTIVE_STORE:
+        wished = os.environ.get("MLFLOW_TRACKING_URI")
+        try:
+            mlflow.set_tracking_uri(settings.tracking_uri)
+            yield
+        finally:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+            if wished is not None:
+                os.environ["MLFLOW_TRACKING_URI"] = wished
 
 
 @contextmanager
@@ -40,12 +75,9 @@ def translated(settings: VersioningSettings, what: str = "") -> Iterator[None]:
         known = _translate(error, settings, what)
         if known is None:
             raise
+        if isinstance(known, RegistryUnavailableError):
+            REGISTRY_FAILURES.inc()
         raise known from error
-
-
-def public_address(uri: str) -> str:
-    """The address without a password in it, for messages and files."""
-    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 def _configure(settings: VersioningSettings) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from versioning.errors import ConflictError, NotFoundError
-from versioning.mlflow_edge import open_client, translated
+from versioning.mlflow_edge import active_store, open_client, translated
 from versioning.registry import ModelVersion, RoleChange, check_alias, check_model_name
 from versioning.settings import VersioningSettings
 
@@ -52,7 +52,7 @@ class MlflowRegistry:
     ) -> ModelVersion:
         check_model_name(model_name)
         self._create_model(model_name)
-        with translated(self._settings, f"model {model_name!r}"):
+        with translated(self._settings, f"model {model_name!r}"), active_store(self._settings):
             created = self._client.create_model_version(
                 model_name, source, run_id=run_id, tags=dict(tags or {}), model_id=_logged_model_id(source)
             )

@@ -3,7 +3,6 @@
 import importlib.metadata
 import re
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from versioning.errors import ArtifactError, ConflictError, ForbiddenModelError
-from versioning.mlflow_edge import open_client, translated
+from versioning.mlflow_edge import open_client, quiet, translated
 from versioning.mlmodel import ColumnSpec
 from versioning.settings import VersioningSettings
 from versioning.tracking import Run, RunRecord
-from versioning.trust import TrustPolicy, trust_policy, untrusted_types, unusable_types
+from versioning.trust import TrustPolicy, audit_types, trust_policy, unusable_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,9 +191,7 @@ class _Description:
 
 
 def _save(estimator: Any, folder: Path, described: _Description, policy: TrustPolicy) -> None:
-    with warnings.catch_warnings():
-        # Of mlflow about its own type hints, integer columns and the skops format: nothing a user can act on.
-        warnings.simplefilter("ignore")
+    with quiet():
         import mlflow.sklearn  # noqa: PLC0415 - takes seconds
         from mlflow.models import Model, ModelSignature  # noqa: PLC0415
 
@@ -205,7 +202,8 @@ def _save(estimator: Any, folder: Path, described: _Description, policy: TrustPo
             model_uuid=logged.model_id,
             model_id=logged.model_id,
         )
-        refused = untrusted_types(estimator, policy)
+        types = audit_types(estimator)
+        refused = [name for name in types if name not in policy.types]
         if refused:
             raise ForbiddenModelError(f"this estimator could not be loaded again: {unusable_types(refused)}")
         mlflow.sklearn.save_model(
@@ -215,7 +213,7 @@ def _save(estimator: Any, folder: Path, described: _Description, policy: TrustPo
             signature=ModelSignature(inputs=_schema(described.columns), outputs=_output_schema(estimator)),
             input_example=described.example,
             serialization_format="skops",
-            skops_trusted_types=sorted(policy.types),
+            skops_trusted_types=types,
             pip_requirements=_requirements(),
         )
 

@@ -1,5 +1,6 @@
 """What a user may set about the registry, the artifacts and what may be loaded."""
 
+import re
 from pathlib import Path
 from typing import Final, Self
 
@@ -89,6 +90,11 @@ class VersioningSettings(BaseSettings):
 
 TRUST_FILE: Final = "trust.json"
 """In DATA_DIR: the digests seen first, per model and version."""
+
+
+def public_address(uri: str) -> str:
+    """The address without a password in it, for messages and files."""
+    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -118,11 +118,11 @@ def load_sklearn(folder: Path, policy: TrustPolicy) -> Any:
         raise ArtifactError(_load_failure(model, error)) from error
 
 
-def untrusted_types(estimator: Any, policy: TrustPolicy) -> list[str]:
-    """The types in `estimator` that the policy would refuse to load again, sorted."""
+def audit_types(estimator: Any) -> list[str]:
+    """The types in `estimator` that skops does not trust by itself, sorted."""
     import skops.io  # noqa: PLC0415 - brings in all of scikit-learn
 
-    return sorted(set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator))) - policy.types)
+    return sorted(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
 
 
 def unusable_types(types: Iterable[str]) -> str:
