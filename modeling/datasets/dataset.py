@@ -26,6 +26,7 @@ class Dataset:
         event_time: Column (UTC) saying when the row happened; None when the data has no time.
         label_known_at: Column (UTC) saying when the target became known; never before `event_time`.
         class_names: Meaning of the target's classes, where they are numbers.
+        default_months: To train, validate and test on when nobody says which; None where there are none.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Dataset:
     event_time: str | None = None
     label_known_at: str | None = None
     class_names: tuple[str, ...] = ()
+    default_months: tuple[str, str, str] | None = None
 
     def __len__(self) -> int:
         return len(self.frame)

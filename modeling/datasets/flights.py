@@ -61,6 +61,7 @@ def load_flights() -> Dataset:
         event_time="departed_at",
         label_known_at="arrived_at",
         class_names=("in time", "late"),
+        default_months=("2013-01", "2013-02", "2013-03"),
     )
 
 

@@ -61,11 +61,20 @@ def _read(path: Path) -> pd.DataFrame:
         frame = pd.read_parquet(path) if path.name.endswith(".parquet") else pd.read_csv(path)
     except (ValueError, OSError, ImportError) as error:  # pandas' parser and pyarrow's errors are ValueErrors
         raise DataError(f"{path.name} cannot be read as a table: {error}") from error
-    frame.columns = pd.Index([str(name) for name in frame.columns])
+    frame = frame.apply(_plain_column).set_axis([str(name) for name in frame.columns], axis="columns")
     if frame.columns.has_duplicates:
         twice = sorted(set(frame.columns[frame.columns.duplicated()]))
         raise DataError(f"{path.name} has columns of the same name: {', '.join(twice)}")
     return frame
+
+
+def _plain_column(column: pd.Series) -> pd.Series:
+    """Booleans with gaps become numbers (null is NaN), pandas' categories become strings."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.astype("str")
+    if column.dtype == "object" and pd.api.types.is_bool_dtype(column.dropna().infer_objects()):
+        return column.astype("float64")
+    return column
 
 
 def _require_column(frame: pd.DataFrame, column: str, path: Path) -> None:
