@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from serving.loader.specs import parse_specs
+from serving.settings import ServingSettings
+from understudy.errors import FrontDoorError
+
 
 class Reply(NamedTuple):
     """What the API said; status 0 when nobody answered, with the reason as text."""
@@ -54,6 +58,21 @@ def curl_line(url: str, example: Mapping[str, Any], *, needs_key: bool) -> str:
     body = shlex.quote(json.dumps(example, ensure_ascii=False))
     key = " -H 'authorization: Bearer YOUR_KEY'" if needs_key else ""
     return f"curl -s {url}/predict -H 'content-type: application/json'{key} -d {body}"
+
+
+def model_names(settings: ServingSettings) -> list[str]:
+    """The names in MODELS; the first is what /predict answers with.
+
+    Raises:
+        FrontDoorError: MODELS is empty or cannot be read.
+    """
+    try:
+        names = [spec.name for spec in parse_specs(settings.models, settings.production_alias)]
+    except ValueError as error:
+        raise FrontDoorError(f"{error}.") from error
+    if not names:
+        raise FrontDoorError("MODELS names no model: set it to the names to serve, e.g. MODELS=flights.")
+    return names
 
 
 def production_example(model_folder: Path) -> Mapping[str, Any] | None:

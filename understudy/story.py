@@ -9,10 +9,13 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 
 class Story:
-    """Lines, warnings and bars on standard output; without a terminal a bar becomes a line per step."""
+    """Lines, warnings and bars on standard output; without a terminal a bar becomes a line per step.
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    `to_stderr` keeps standard output for JSON.
+    """
+
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        self._console = Console(file=sys.stderr if to_stderr else sys.stdout, highlight=False, soft_wrap=True)
 
     def say(self, line: str) -> None:
         """Prints a line at once."""

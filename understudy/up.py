@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -12,7 +11,16 @@ from serving.settings import ServingSettings
 from understudy.errors import FrontDoorError
 from understudy.first_models import TrainingChild
 from understudy.process import SUPERVISOR_PID
-from understudy.readiness import Reply, ask, base_url, curl_line, problems, production_example, reachable_host
+from understudy.readiness import (
+    Reply,
+    ask,
+    base_url,
+    curl_line,
+    model_names,
+    problems,
+    production_example,
+    reachable_host,
+)
 from understudy.settings import UnderstudySettings
 from understudy.story import Story
 from understudy.supervisor.children import Child, open_log
@@ -39,7 +47,7 @@ class Up:
         self._settings = settings
         self._run_dir = settings.data_dir.absolute() / "run"
         self._logs_dir = settings.data_dir.absolute() / "logs"
-        self._models = [re.split("[@/]", entry)[0] for entry in serving.models]
+        self._models = model_names(serving)
         self._phase: Phase = "starting"
         self._started_at = datetime.now(UTC)
         self._ports: dict[str, int] = {}
@@ -145,7 +153,7 @@ class Up:
                 self._tell_ready(time.monotonic() - begun)
                 return
             if time.monotonic() > deadline:
-                reason = reply.document().get("detail") or reply.text
+                reason = "; ".join(reply.document().get("problems", [])) or reply.text
                 self._story.warn(f"Still not ready, and going on trying: {reason}")
                 deadline = float("inf")
             self._supervisor.wait(0.1)
@@ -192,6 +200,8 @@ class Up:
 
     def _tell_deaths(self, deaths: Sequence[Death]) -> None:
         for death in deaths:
+            for gauge in (self._run_dir / "metrics").glob(f"gauge_live*_{death.pid}.db"):
+                gauge.unlink(missing_ok=True)  # what lives no longer has no present value
             again = f"in {death.pause_seconds:.1f} s" if death.pause_seconds else "at once"
             self._story.warn(
                 f"{death.name} ended with {_how(death.exit_code)}; started again {again}. "
@@ -233,6 +243,5 @@ def _how(exit_code: int) -> str:
 
 def bring_up(story: Story) -> int:
     """Reads the settings and runs until told to stop."""
-    settings = UnderstudySettings()
     logging.getLogger("understudy").addHandler(logging.NullHandler())
-    return Up(story, ServingSettings(), VersioningSettings(), settings).run()
+    return Up(story, ServingSettings(), VersioningSettings(), UnderstudySettings()).run()

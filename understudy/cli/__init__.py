@@ -21,11 +21,10 @@ def main() -> int:
 
 
 def _run(role: str, arguments: list[str]) -> int:
-    from understudy.errors import FrontDoorError
+    from understudy.cli.problems import explain
     from understudy.run import run_role
 
     try:
         return run_role(role, arguments)
-    except FrontDoorError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    except Exception as error:  # noqa: BLE001 - the outermost guard: ours are told in words, any other goes on
+        return explain(error)

@@ -1,11 +1,10 @@
 """The commands, their help texts and their exit codes. Each command imports its module only when it runs."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from understudy.errors import FrontDoorError
+from understudy.cli.problems import complain, explain
 
 app = typer.Typer(
     name="understudy",
@@ -22,21 +21,14 @@ def run_command() -> int:
     """Runs the command line and returns its exit code."""
     try:
         result: Any = app(standalone_mode=False)
-    except FrontDoorError as error:
-        return _complain(str(error))
     except typer.Abort:
-        return _complain("Stopped.")
-    except Exception as error:
+        return complain("Stopped.")
+    except Exception as error:  # noqa: BLE001 - the outermost guard: ours are told in words, any other goes on
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own usage errors
             error.show()
             return int(error.exit_code)
-        raise
+        return explain(error)
     return result if isinstance(result, int) else 0
-
-
-def _complain(message: str) -> int:
-    sys.stderr.write(f"{message}\n")
-    return 2
 
 
 @app.command(rich_help_panel="Run")
@@ -92,3 +84,107 @@ def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
     from understudy.cli import machine
 
     return machine.reset(sure=yes)
+
+
+Months = Annotated[list[str] | None, typer.Option(metavar="YYYY-MM", help="May be given several times.")]
+
+
+@app.command(rich_help_panel="Models")
+def train(  # noqa: PLR0913 - one parameter per option
+    *,
+    dataset: Annotated[
+        str, typer.Option(help="flights, iris, breast_cancer, diabetes, or the path of a CSV or Parquet file.")
+    ] = "flights",
+    model: Annotated[str, typer.Option(help="logistic (linear for numbers), forest or boosting.")] = "logistic",
+    train_month: Months = None,
+    val_month: Months = None,
+    test_month: Months = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict; needed for a file.")] = None,
+    event_time: Annotated[str | None, typer.Option(help="Column of the time, for a file that has one.")] = None,
+    name: Annotated[str | None, typer.Option(help="Register under this name instead of the dataset's.")] = None,
+    role: Annotated[str | None, typer.Option(help="Alias to give at once, such as shadow; else a candidate.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random: the same command gives the same model.")] = 0,
+    as_json: Json = False,
+) -> int:
+    """Train a model, log it in an MLflow run with its figures and profile, and register it.
+
+    Example: understudy train --dataset flights --train-month 2013-01 --val-month 2013-02 --test-month 2013-03
+    --model boosting --role shadow
+    """
+    from understudy.process import low_priority
+
+    low_priority()
+    from understudy.cli import training
+
+    request = training.TrainRequest(
+        dataset=dataset,
+        recipe=training.Recipe(model, seed),
+        months=training.Months(tuple(train_month or ()), tuple(val_month or ()), tuple(test_month or ())),
+        target=target,
+        event_time=event_time,
+        model_name=name,
+        as_role=role,
+    )
+    return training.train_model(request, as_json=as_json)
+
+
+@app.command(rich_help_panel="Models")
+def models(*, as_json: Json = False) -> int:
+    """List what is registered, newest first, and which version has which role."""
+    from understudy.cli import registry
+
+    return registry.show_models(as_json=as_json)
+
+
+@app.command(rich_help_panel="Models")
+def promote(
+    model: Annotated[str, typer.Argument(help="Name of the model, such as flights.")],
+    version: Annotated[str, typer.Argument(help="The version that shall answer, such as 2.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept with the change.")] = "",
+    as_json: Json = False,
+) -> int:
+    """Make a version production and wait until it answers; the one it replaces becomes the shadow.
+
+    No request fails meanwhile. The way back: understudy rollback MODEL.
+    """
+    from understudy.cli import registry
+
+    return registry.promote_version(model, version, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel="Models")
+def rollback(
+    model: Annotated[str, typer.Argument(help="Name of the model; the first of MODELS when left out.")] = "",
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept with the change.")] = "",
+    as_json: Json = False,
+) -> int:
+    """Let the version answer again that was production before, and wait until it does."""
+    from understudy.cli import registry
+
+    return registry.roll_back_model(model, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel="Events")
+def events(*, as_json: Json = False) -> int:
+    """Count the stored prediction events by model, version, role and outcome; exit code 1 when there are none."""
+    from understudy.cli import event_store
+
+    return event_store.show_counts(as_json=as_json)
+
+
+dlq = typer.Typer(no_args_is_help=True, help="Events the store cannot take, set aside with their reason.")
+app.add_typer(dlq, name="dlq", rich_help_panel="Events")
+
+
+@dlq.command("list")
+def dlq_list(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the oldest first.")] = 100,
+    as_json: Json = False,
+) -> int:
+    """List the dead letters with their reason."""
+    from understudy.cli import event_store
+
+    return event_store.list_dead_letters(limit=limit, as_json=as_json)

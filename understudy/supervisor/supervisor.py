@@ -19,6 +19,7 @@ class Death:
     """A child that ended without being asked to; it is started again after `pause_seconds`."""
 
     name: str
+    pid: int
     exit_code: int
     failures: int
     pause_seconds: float
@@ -92,14 +93,14 @@ class Supervisor:
         self._on_change(self._children)
 
     def _bury(self, child: Child, now: float) -> Death | None:
-        exit_code = child.reap()
-        if exit_code is None:
+        pid, exit_code = child.pid, child.reap()
+        if pid is None or exit_code is None:
             return None
         child.failures = self._policy.failures(child.failures, now - child.born)
         pause_seconds = self._policy.pause_seconds(child.failures)
         child.due = now + pause_seconds
         _log.warning("child_died", extra={"child": child.spec.name, "exit_code": exit_code, "failures": child.failures})
-        return Death(child.spec.name, exit_code, child.failures, pause_seconds)
+        return Death(child.spec.name, pid, exit_code, child.failures, pause_seconds)
 
     def _stop_together(self, group: Sequence[Child]) -> None:
         begun = time.monotonic()

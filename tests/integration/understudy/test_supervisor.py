@@ -59,7 +59,7 @@ def test_a_killed_child_is_started_again_at_once(supervisor: Supervisor, python:
     assert first
     os.kill(first, signal.SIGKILL)
 
-    assert deaths_until(supervisor, 1) == [Death("worker", -signal.SIGKILL, 1, 0.0)]
+    assert deaths_until(supervisor, 1) == [Death("worker", first, -signal.SIGKILL, 1, 0.0)]
     assert child.pid not in {None, first}
     assert child.restarts == 1
 
