@@ -71,7 +71,7 @@ class ModelKeeper:
         self._kept: dict[Path, _Kept] = {}
         self._stray_pids: set[int] | None = None
 
-    def keep(self, bundles: Iterable[Path]) -> None:
+    def keep(self, bundles: Iterable[Path], /) -> None:
         """Says which bundles need a model process from now on; the processes of all others are stopped."""
         wanted = {folder.resolve() for folder in bundles}
         with self._lock:
@@ -93,7 +93,7 @@ class ModelKeeper:
             for folder, kept in list(self._kept.items()):
                 self._kept[folder] = self._step(folder, kept, now)
 
-    def ready(self, folder: Path) -> bool:
+    def ready(self, folder: Path, /) -> bool:
         """Whether the bundle's model process is there with its model loaded."""
         engine = ProcessEngine(socket_path(folder, self._run_dir), timeout_seconds=_PING_SECONDS)
         try:
@@ -104,7 +104,7 @@ class ModelKeeper:
             engine.close()
         return True
 
-    def failures(self, folder: Path) -> int:
+    def failures(self, folder: Path, /) -> int:
         """How often in a row the bundle's model process has ended by itself."""
         with self._lock:
             kept = self._kept.get(folder.resolve())

@@ -10,6 +10,7 @@ import selectors
 import signal
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ MAX_BATCH_ROWS = 1024
 _POLL_SECONDS = 0.2
 _BACKLOG = 1024
 _RECEIVE_BYTES = 1 << 16
+_LOCK_TRIES = 5
+_LOCK_PAUSE_SECONDS = 0.05
 _log = logging.getLogger("understudy.serving")
 
 
@@ -39,9 +42,7 @@ def owned(path: Path) -> Iterator[bool]:
     if path.parent.stat().st_uid != os.getuid():
         raise PermissionError(f"{path.parent} belongs to another user: remove it or choose another DATA_DIR")
     handle = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _lock(handle):
         os.close(handle)
         yield False
         return
@@ -51,6 +52,18 @@ def owned(path: Path) -> Iterator[bool]:
         yield True
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Who only asks whether it is held (`owner_pid`) holds it for an instant.
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            return True
+    return False
 
 
 @contextmanager
