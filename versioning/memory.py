@@ -1,12 +1,12 @@
 """MemoryRegistry: the registry's twin for tests and experiments; it forgets everything with its process."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
 
 from versioning.errors import NotFoundError
-from versioning.registry import ModelVersion, RoleChange, check_alias, check_model_name
+from versioning.registry import REASON_MAX_CHARACTERS, ModelVersion, RoleChange, check_alias, check_model_name
 
 
 @dataclass
@@ -63,7 +63,8 @@ class MemoryRegistry:
 
     def record_change(self, model_name: str, change: RoleChange) -> None:
         with self._lock:
-            self._model(model_name).changes.append(change)
+            kept = replace(change, reason=change.reason[:REASON_MAX_CHARACTERS])
+            self._model(model_name).changes.append(kept)
 
     def history(self, model_name: str) -> list[RoleChange]:
         return sorted(self._model(model_name).changes, key=lambda change: change.at)

@@ -120,7 +120,7 @@ class _MemoryRun:
             self._kept.models[address] = {
                 "MLmodel": yaml.safe_dump(_mlmodel(columns)).encode(),
                 "model.skops": skops.io.dumps(estimator),
-                "input_example.json": example.to_json(orient="split", index=False).encode(),
+                "input_example.json": example.to_json(orient="split", index=False, double_precision=15).encode(),
             }
         return address
 

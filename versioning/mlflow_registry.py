@@ -8,12 +8,11 @@ from uuid import uuid4
 
 from versioning.errors import ConflictError, NotFoundError
 from versioning.mlflow_edge import active_store, open_client, translated
-from versioning.registry import ModelVersion, RoleChange, check_alias, check_model_name
+from versioning.registry import REASON_MAX_CHARACTERS, ModelVersion, RoleChange, check_alias, check_model_name
 from versioning.settings import VersioningSettings
 
 _PAGE = 200
 _CHANGE_KEY = "understudy.change."
-_REASON_MAX = 1000
 
 
 class MlflowRegistry:
@@ -78,7 +77,7 @@ class MlflowRegistry:
             "at": at.isoformat(),
             "model_version": change.model_version,
             "kind": change.kind,
-            "reason": change.reason[:_REASON_MAX],
+            "reason": change.reason[:REASON_MAX_CHARACTERS],
         }
         with translated(self._settings, f"model {model_name!r}"):
             self._client.set_registered_model_tag(model_name, key, json.dumps(value))

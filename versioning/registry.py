@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
+
+REASON_MAX_CHARACTERS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Registry(Protocol):
         """Removes an alias; nothing happens when it is not there. Raises NotFoundError for an unknown model."""
 
     def record_change(self, model_name: str, change: RoleChange) -> None:
-        """Appends to the history of production, beside the model."""
+        """Appends to the history of production, beside the model; a reason is cut at `REASON_MAX_CHARACTERS`."""
 
     def history(self, model_name: str) -> list[RoleChange]:
         """What was production when, as recorded, oldest first."""
