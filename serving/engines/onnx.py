@@ -5,13 +5,14 @@ The graph's form (made by `serving.compile`):
     inputs   `numbers`  float64 (rows, numeric columns), as in `Rows`
              `codes`    int64 (rows, string columns): position in `Bundle.vocabulary`; null is V, unseen V + 1
              (either is absent when the model does not use it)
-    outputs  `probabilities` (rows, classes), and `labels` only where they are not the most probable class;
+    outputs  `probabilities` (rows, classes), or (rows, 1) for the second of two, and `labels` only where they are not the most probable class;
              `values` (rows,) for regressors
 
 Imports numpy, onnxruntime and msgspec only.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,8 +60,8 @@ class OnnxEngine:
         self._signature = bundle.signature
         self._takes_numbers = "numbers" in inputs
         self._columns = _code_lookups(bundle) if "codes" in inputs else []
-        self._refused = [int(index) for index in bundle.details.get("refuses_null", ())]
-        self._answer = _regressor_answers if bundle.task == "regressor" else _ClassifierAnswers(bundle, self._outputs)
+        self._no_null_numbers, self._no_null_strings = _refused_nulls(bundle)
+        self._answer = _answers_of(bundle, session)
         self._inline = bundle.latency.seconds_by_rows.get(INLINE_ROWS, float("inf")) <= INLINE_SECONDS
 
     @property
@@ -75,7 +76,9 @@ class OnnxEngine:
         """
         if not len(rows):
             return Answers([], [])
-        if self._refused and np.isnan(rows.numbers[:, self._refused]).any():
+        if self._no_null_numbers and np.isnan(rows.numbers[:, self._no_null_numbers]).any():
+            raise EngineError(self._null_message(rows))
+        if self._no_null_strings and any(row[at] is None for row in rows.strings for at in self._no_null_strings):
             raise EngineError(self._null_message(rows))
         try:
             answers = self._answer(self._run(self._outputs, self._feed(rows)))
@@ -105,31 +108,38 @@ class OnnxEngine:
         return feed
 
     def _null_message(self, rows: Rows) -> str:
-        nulls = np.isnan(rows.numbers).any(axis=0)
+        nulls = [bool(np.isnan(values).any()) for values in rows.numbers.T]
         names = [column.name for column, null in zip(self._signature.number_columns, nulls, strict=True) if null]
+        strings = self._signature.string_columns
+        names += [column.name for at, column in enumerate(strings) if any(row[at] is None for row in rows.strings)]
         if names:
-            return f"the model does not answer rows with null in {', '.join(map(repr, names))}: send numbers"
+            return f"the model does not answer rows with null in {', '.join(map(repr, names))}: send values"
         return "the model's answer is not a finite number for these rows"
 
 
 class _ClassifierAnswers:
     """Turns the graph's outputs into labels in their own type and probabilities."""
 
-    def __init__(self, bundle: Bundle, outputs: Sequence[str]) -> None:
+    def __init__(self, bundle: Bundle, shapes: Mapping[str, Sequence[int | str | None]]) -> None:
         classes = list(bundle.classes or ())
         if not classes:
             raise EngineError("a classifier's bundle names no classes: compile the model again")
         self._classes = classes
         # 1 == 1.0 == True: the graph's integer labels find classes that are floats or booleans.
         self._by_label: dict[Any, Value] = {label: label for label in classes}
+        outputs = list(shapes)
         self._label_at = outputs.index("labels") if "labels" in outputs else None
         self._probabilities_at = outputs.index("probabilities") if "probabilities" in outputs else None
+        self._pairs = list(shapes.get("probabilities", ()))[1:] == [1]
 
     def __call__(self, outputs: list[NDArray[Any]]) -> Answers | None:
         at = self._probabilities_at
         probabilities: list[list[float]] | None = None if at is None else outputs[at].tolist()
-        if probabilities is not None and any(row[0] != row[0] for row in probabilities):  # noqa: PLR0124 - NaN
-            return None
+        if probabilities is not None:
+            if any(isnan(row[0]) for row in probabilities):
+                return None
+            if self._pairs:
+                probabilities = [[1.0 - second, second] for (second,) in probabilities]
         if self._label_at is not None:
             by_label = self._by_label
             return Answers([by_label[label] for label in outputs[self._label_at].tolist()], probabilities)
@@ -145,11 +155,15 @@ class _ClassifierAnswers:
         return [classes[row.index(max(row))] for row in probabilities]
 
 
+def _answers_of(bundle: Bundle, session: ort.InferenceSession) -> Callable[[list[NDArray[Any]]], Answers | None]:
+    if bundle.task == "regressor":
+        return _regressor_answers
+    return _ClassifierAnswers(bundle, {output.name: output.shape for output in session.get_outputs()})
+
+
 def _regressor_answers(outputs: list[NDArray[Any]]) -> Answers | None:
     values = outputs[0].ravel().tolist()
-    if any(value != value for value in values):  # noqa: PLR0124 - NaN
-        return None
-    return Answers(values, None)
+    return None if any(map(isnan, values)) else Answers(values, None)
 
 
 def codes_of(signature: Signature, vocabulary: Sequence[Sequence[str]]) -> list[dict[str | None, int]]:
@@ -161,6 +175,14 @@ def codes_of(signature: Signature, vocabulary: Sequence[Sequence[str]]) -> list[
         lookup[None] = len(words)
         lookups.append(lookup)
     return lookups
+
+
+def _refused_nulls(bundle: Bundle) -> tuple[list[int], list[int]]:
+    """Positions, among numbers and among strings, of the columns in `details["refuses_null"]`."""
+    names = set(bundle.details.get("refuses_null", ()))
+    kinds = (bundle.signature.number_columns, bundle.signature.string_columns)
+    numbers, strings = ([at for at, column in enumerate(columns) if column.name in names] for columns in kinds)
+    return numbers, strings
 
 
 def _code_lookups(bundle: Bundle) -> list[tuple[Callable[[str | None, int], int], int]]:

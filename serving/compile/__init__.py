@@ -1,0 +1,13 @@
+"""A scikit-learn model → a bundle folder, with the proof that both answer alike. Runs in a child process.
+
+    child        the parent's side: start, wait, end the compile child;  __main__  the child
+    request      what is asked and what comes back, as JSON
+    build        load → convert → prove → measure → write the folder
+    source       MLmodel → Signature, example
+    convert      scikit-learn → ONNX with one input per column;  trees linear writer  our own exact converters
+    graph        one matrix per type in place of the columns;  strings  look-ups in place of strings
+    parity_rows  the rows of the proof;  parity  the comparison
+    measure      the latency profile
+
+Rule: only the compile child imports scikit-learn, skl2onnx and onnx; `child` and `request` are free of them.
+"""
