@@ -12,8 +12,9 @@ ServingError                  status, a stable `error_type`, and a message that 
 ├── ShedError                 429  over the rate; Retry-After
 ├── NotReadyError             503  no production model yet, with the reason; Retry-After
 ├── NotRecordedError          503  the log did not take the event; Retry-After
-└── EngineError               500  the model failed on these rows
-    └── EngineUnavailableError 503 its process is being restarted; these rows reached no model; Retry-After
+├── EngineError               500  the model failed on these rows
+│   └── EngineUnavailableError 503 its process is being restarted; these rows reached no model; Retry-After
+└── SetupError                500  for the operator: not safe or not possible as configured
 """
 
 from collections.abc import Sequence
@@ -127,3 +128,9 @@ class EngineUnavailableError(EngineError):
     status = 503
     error_type = "engine_unavailable"
     retry_after_seconds = 1.0
+
+
+class SetupError(ServingError):
+    """Not safe or not possible as configured; the message is for the operator and says what to change."""
+
+    error_type = "setup"
