@@ -66,6 +66,22 @@ def run(context: typer.Context, role: Annotated[str, typer.Argument(help="Which 
 
 
 @app.command(rich_help_panel="Run")
+def status(*, as_json: Json = False) -> int:
+    """Show how everything is doing, worst first; exit code 1 when callers are affected."""
+    from understudy.cli import status
+
+    return status.show(as_json=as_json)
+
+
+@app.command(rich_help_panel="Run")
+def doctor(*, as_json: Json = False) -> int:
+    """Examine this machine: one line per check, with its fix; exit code 1 when one fails."""
+    from understudy.cli import doctor
+
+    return doctor.show(as_json=as_json)
+
+
+@app.command(rich_help_panel="Run")
 def logs(
     role: Annotated[str, typer.Argument(help="A process, such as api-0 or shadow; all when left out.")] = "",
     *,

@@ -15,7 +15,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str)
     if as_json:
         print_json(rows)
         return
-    console = Console(file=sys.stdout, highlight=False)
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 200)
     if not rows:
         console.print(empty, markup=False)
         return
