@@ -4,6 +4,7 @@ import msgspec
 
 from streaming.errors import CorruptEventError
 from streaming.events import SCHEMA_VERSION, Event
+from streaming.ids import unix_milliseconds
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -29,3 +30,24 @@ def decode(value: bytes) -> Event:
             f"event schema {event.schema_version} is newer than {SCHEMA_VERSION}: upgrade this reader"
         )
     return event
+
+
+class _Ids(msgspec.Struct):
+    """The ids an event may bear. A label's `event_id` names the event it labels, not itself."""
+
+    label_id: str | None = None
+    control_id: str | None = None
+    event_id: str | None = None
+
+
+_ids_decoder: msgspec.json.Decoder[_Ids] = msgspec.json.Decoder(_Ids)
+
+
+def received_milliseconds(value: bytes) -> int | None:
+    """Receive time of an encoded event, milliseconds since 1970 (UTC); None where its id tells none."""
+    try:
+        ids = _ids_decoder.decode(value)
+        own = ids.label_id or ids.control_id or ids.event_id
+        return None if own is None else unix_milliseconds(own)
+    except (msgspec.DecodeError, ValueError):
+        return None
