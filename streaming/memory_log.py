@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
-import msgspec
-
+from streaming.codec import received_milliseconds
 from streaming.errors import EventTooLargeError, LogFullError, LogUnavailableError
-from streaming.ids import unix_milliseconds
 from streaming.log import LogRecord
 
 
@@ -88,6 +86,7 @@ class MemoryReader:
         self._group = group
         self._start = start
         self._positions: dict[str, int] = {}
+        self._closed = False
 
     def poll(self, max_records: int, timeout_seconds: float) -> list[LogRecord]:
         """Returns up to `max_records` records, waiting at most `timeout_seconds` for the first."""
@@ -120,12 +119,13 @@ class MemoryReader:
     def close(self) -> None:
         """Lets the group's next reader be active. Idempotent."""
         with self._state.changed:
+            self._closed = True
             if self._state.active.get(self._group) is self:
                 del self._state.active[self._group]
                 self._state.changed.notify_all()
 
     def _take(self, max_records: int) -> list[LogRecord]:
-        if self._state.active.setdefault(self._group, self) is not self:
+        if self._closed or self._state.active.setdefault(self._group, self) is not self:
             return []
         records: list[LogRecord] = []
         waiting = len(self._state.partitions)
@@ -151,16 +151,6 @@ class MemoryReader:
         )
 
 
-class _Ids(msgspec.Struct):
-    label_id: str | None = None
-    control_id: str | None = None
-    event_id: str | None = None
-
-
 def _received_milliseconds(value: bytes) -> float:
-    """Receive time of an event; for ever in the future where it tells none."""
-    try:
-        ids = msgspec.json.decode(value, type=_Ids)
-        return unix_milliseconds(ids.label_id or ids.control_id or ids.event_id or "")
-    except (msgspec.DecodeError, ValueError):
-        return float("inf")
+    received = received_milliseconds(value)
+    return float("inf") if received is None else received

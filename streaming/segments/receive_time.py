@@ -4,24 +4,11 @@ import contextlib
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
-from streaming.ids import unix_milliseconds
+from streaming.codec import received_milliseconds
 from streaming.segments.frames import HEADER_BYTES, Frame, find_frame
 from streaming.segments.layout import segment_path
 
 _CLOCK_SLACK_SECONDS = 60.0
-
-
-class _Ids(msgspec.Struct):
-    """The ids an event may bear. A label's `event_id` names the event it labels, not itself."""
-
-    label_id: str | None = None
-    control_id: str | None = None
-    event_id: str | None = None
-
-
-_decoder = msgspec.json.Decoder(_Ids)
 
 
 def first_received(folder: Path, segments: list[int], start: datetime) -> int:
@@ -55,9 +42,4 @@ def _search(data: bytes, first: int, start_milliseconds: float) -> tuple[bool, i
 def _received_milliseconds(data: bytes, frame: Frame) -> int | None:
     """Receive time of a frame's first event; None where its id tells none."""
     event, _, _ = data[frame.start + HEADER_BYTES : frame.end].partition(b"\n")
-    try:
-        ids = _decoder.decode(event)
-        name = ids.label_id or ids.control_id or ids.event_id
-        return None if name is None else unix_milliseconds(name)
-    except (msgspec.DecodeError, ValueError):
-        return None
+    return received_milliseconds(event)

@@ -84,6 +84,8 @@ class SegmentWriter:
         data, count = encode_block(groups, self._next, self._policy.max_event_bytes)
         if not count:
             return
+        if self._lock < 0:
+            raise LogUnavailableError("this writer is closed: open another")
         now = self._clock()
         size = len(data)
         if not self._room.admit(size, now):
