@@ -114,29 +114,41 @@ def _configure_s3(settings: VersioningSettings) -> None:
 
 
 def _translate(error: Exception, settings: VersioningSettings, what: str) -> VersioningError | None:
-    module = type(error).__module__.partition(".")[0]
-    code = str(getattr(error, "error_code", ""))
-    text = _first_line(error)
     where = public_address(settings.tracking_uri)
-    if module == "mlflow" and code in _NOT_FOUND | {"ENDPOINT_NOT_FOUND"}:
-        return _missing(error, f"{what or text}: not in the registry at {where}", where)
-    if module == "mlflow" and code == "RESOURCE_ALREADY_EXISTS":
-        return ConflictError(f"{what}: {text}")
+    return _of_server(error, where) or _of_call(error, where, what)
+
+
+def _of_server(error: Exception, where: str) -> VersioningError | None:
+    """What is wrong with the server rather than with the call."""
+    code = str(getattr(error, "error_code", ""))
     if code in _DENIED or "Invalid Host header" in str(error):
         return RegistryUnavailableError(_denied(str(error), where))
-    if module in {"mlflow", "requests", "urllib3", "sqlalchemy", "sqlite3", "alembic"}:
-        return RegistryUnavailableError(f"the registry at {where} did not answer: {text}")
-    if isinstance(error, OSError):
-        return ArtifactError(f"{what or 'files of the registry'} at {where}: {text}")
+    if str(error).startswith("API request to endpoint") and " 404 " in str(error):
+        return RegistryUnavailableError(_no_such_route(str(error), where))
     return None
 
 
-def _missing(error: Exception, message: str, where: str) -> VersioningError:
-    if "logged-models" in str(error):
-        return RegistryUnavailableError(
-            f"the MLflow server at {where} is too old: it has no /logged-models; run MLflow 3 there (`mlflow --version`)"
+def _of_call(error: Exception, where: str, what: str) -> VersioningError | None:
+    module = type(error).__module__.partition(".")[0]
+    code = str(getattr(error, "error_code", ""))
+    if module == "mlflow" and code in _NOT_FOUND:
+        return NotFoundError(f"{what or _reason(error)}: not in the registry at {where}")
+    if module == "mlflow" and code == "RESOURCE_ALREADY_EXISTS":
+        return ConflictError(f"{what}: {_reason(error)}")
+    if module in {"mlflow", "requests", "urllib3", "sqlalchemy", "sqlite3", "alembic"}:
+        return RegistryUnavailableError(f"the registry at {where} gave no answer: {_reason(error)}")
+    if isinstance(error, OSError):
+        return ArtifactError(f"{what or 'files of the registry'} at {where}: {_reason(error)}")
+    return None
+
+
+def _no_such_route(text: str, where: str) -> str:
+    if "logged-models" in text:
+        return (
+            f"the MLflow server at {where} is too old: it has no /logged-models; "
+            "run MLflow 3 there (see it with `mlflow --version`)"
         )
-    return NotFoundError(message)
+    return f"{where} answers, but not as an MLflow server does (404): check MLFLOW_TRACKING_URI"
 
 
 def _denied(text: str, where: str) -> str:
@@ -148,6 +160,9 @@ def _denied(text: str, where: str) -> str:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """The innermost cause, in one line and without a password."""
     lines = str(error).strip().splitlines()
-    return public_address(lines[0][:400]) if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return public_address(lines[0].rpartition("(Caused by ")[2].removesuffix(")")[:400])
