@@ -37,6 +37,15 @@ class RedriveReport(msgspec.Struct, frozen=True):
     duplicates: int
     still_dead: int
 
+    def plus(self, other: "RedriveReport") -> "RedriveReport":
+        """Both together."""
+        return RedriveReport(
+            offered=self.offered + other.offered,
+            stored=self.stored + other.stored,
+            duplicates=self.duplicates + other.duplicates,
+            still_dead=self.still_dead + other.still_dead,
+        )
+
 
 def sort_out(
     records: Iterable[LogRecord], private_columns: AbstractSet[str], now: datetime
