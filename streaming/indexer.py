@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from streaming.deadletter import sort_out
 from streaming.errors import StoreRefusedError
+from streaming.events import id_of
 from streaming.log import LogRecord
 from streaming.metrics import DEAD_LETTERS, INDEXED_EVENTS
 from streaming.store import DeadLetter, Resolution, StoreWriter
@@ -34,6 +35,7 @@ class Indexer:
         max_consecutive_dead_letters: How many in a row stop the reader.
         clock: Our clock, UTC.
         dead_in_a_row: Dead letters since the last event that was taken.
+        newest_event_id: Id of the last event offered to the store, for its age.
     """
 
     store: StoreWriter
@@ -41,6 +43,7 @@ class Indexer:
     max_consecutive_dead_letters: int = 100
     clock: Callable[[], datetime] = _utc_now
     dead_in_a_row: int = field(default=0, init=False)
+    newest_event_id: str | None = field(default=None, init=False)
 
     def __call__(self, records: Sequence[LogRecord], /) -> None:
         """Stores what can be stored and sets aside the rest; durable on return.
@@ -56,6 +59,8 @@ class Indexer:
         if letters:
             self.store.set_aside(letters)
         self.dead_in_a_row = dead_in_a_row
+        if resolutions:
+            self.newest_event_id = id_of(events[-1].event)
         _count(resolutions, letters)
 
     def _dead_in_a_row(self, records: Sequence[LogRecord], letters: Sequence[DeadLetter]) -> int:
