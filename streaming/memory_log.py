@@ -62,8 +62,6 @@ class MemoryWriter:
             raise EventTooLargeError(
                 f"an event of {largest} bytes exceeds MAX_EVENT_BYTES={state.max_event_bytes}: send less, or raise it"
             )
-        if any(b"\n" in event for event in events):
-            raise ValueError("an event contains a raw newline: encode it with streaming.codec")
         with state.changed:
             if self._closed:
                 raise LogUnavailableError("this writer is closed: open another")

@@ -4,7 +4,8 @@ A *frame* holds the events of one group, so that one checksum makes them all or 
 
     magic 4 | crc32c 4 | flags and version 4 | count 4 | payload length 4 | first sequence 8 | payload
 
-little-endian; the checksum covers everything after itself; the payload is the events joined by newlines.
+little-endian; the checksum covers everything after itself; the payload is the events joined by newlines
+(which a lone event may therefore contain, though the codec never writes one).
 Event sequence = offset, one per event. The last frame of a write bears the flag CLOSES: a reader of a
 live segment goes no further than that, because a short write may still be cut back.
 The magic begins with a byte that never occurs in UTF-8, so it is never found inside an event's JSON.
@@ -49,34 +50,36 @@ def encode_block(groups: Sequence[Sequence[bytes]], first: int, max_event_bytes:
 
     Raises:
         EventTooLargeError: An event is larger.
-        ValueError: An event contains a raw newline (a defect of its encoder).
+        ValueError: An event of several contains a raw newline (a defect of its encoder).
     """
     pieces: list[bytes] = []
     sequence = first
     filled = [group for group in groups if group]
-    final = len(filled) - 1
-    for index, group in enumerate(filled):
-        count = len(group)
-        if count == 1:
+    remaining = len(filled)
+    for group in filled:
+        events = len(group)
+        if events == 1:
             payload = group[0]
-            size = len(payload)
+            largest = size = len(payload)
         else:
-            payload = b"\n".join(group)
-            size = max(map(len, group))
-        if size > max_event_bytes:
+            payload = _joined(group)
+            size, largest = len(payload), max(map(len, group))
+        if largest > max_event_bytes:
             raise EventTooLargeError(
-                f"an event of {size} bytes exceeds MAX_EVENT_BYTES={max_event_bytes}: send less, or raise the limit"
+                f"an event of {largest} bytes exceeds MAX_EVENT_BYTES={max_event_bytes}: send less, or raise the limit"
             )
-        # find is a memchr; counting is only needed where newlines are expected
-        newlines = 0 if payload.find(b"\n") < 0 else payload.count(b"\n")
-        if newlines != count - 1:
-            raise ValueError("an event contains a raw newline: encode it with streaming.codec")
-        flags = VERSION if index != final else VERSION | CLOSES
-        body = _pack_rest(flags, count, len(payload), sequence) + payload
-        pieces.append(_pack_head(MAGIC, _checksum(body)))
-        pieces.append(body)
-        sequence += count
+        remaining -= 1
+        body = _pack_rest(VERSION if remaining else VERSION | CLOSES, events, size, sequence) + payload
+        pieces += _pack_head(MAGIC, _checksum(body)), body
+        sequence += events
     return Block(b"".join(pieces), sequence - first)
+
+
+def _joined(group: Sequence[bytes]) -> bytes:
+    payload = b"\n".join(group)
+    if payload.count(b"\n") != len(group) - 1:
+        raise ValueError("an event contains a raw newline: encode it with streaming.codec")
+    return payload
 
 
 class Frame(NamedTuple):

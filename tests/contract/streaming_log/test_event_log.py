@@ -84,15 +84,6 @@ def test_one_event_too_large_keeps_the_whole_append_out(open_log: OpenLog) -> No
     assert values(read(open_log().reader("g"), 2)) == [b"x" * 4096, b"after"]
 
 
-def test_a_raw_newline_is_refused(open_log: OpenLog) -> None:
-    writer = open_log().writer()
-    with pytest.raises(ValueError, match="newline"):
-        writer.append([[b"a"], [b"b\nc"]])
-    writer.append([[b"d"]])
-
-    assert values(read(open_log().reader("g"), 1)) == [b"d"]
-
-
 def test_poll_returns_no_more_than_asked_for(open_log: OpenLog) -> None:
     open_log().writer().append([[b"%d" % number for number in range(10)]])
     reader = open_log().reader("g")
