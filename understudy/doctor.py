@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from serving.bundle import read_bundle, read_role_table
 from serving.settings import ServingSettings
+from streaming.embedded import open_store_reader
 from streaming.errors import StreamingError
 from streaming.segments import partitions
 from streaming.settings import StreamingSettings
-from streaming.sqlite import SqliteStoreReader
 from understudy.readiness import model_names
 from understudy.settings import UnderstudySettings
 from understudy.supervisor.ports import holder_of, is_free
@@ -143,7 +143,7 @@ def _log() -> Check:
 def _store() -> Check:
     settings = StreamingSettings()
     try:
-        events = sum(SqliteStoreReader(settings.store_dir).counts().values())
+        events = sum(open_store_reader(settings).counts().values())
     except StreamingError as error:
         return Check("store", False, str(error), "Stop everything, and move the damaged file away.")
     return Check("store", True, f"{events:,} predictions, {settings.store_dir.absolute()}", "")

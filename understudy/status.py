@@ -10,9 +10,9 @@ import msgspec
 
 from serving.bundle import RoleTable, read_bundle, read_role_table
 from serving.settings import ServingSettings
+from streaming.embedded import open_store_reader
 from streaming.segments import open_segment_log
 from streaming.settings import StreamingSettings
-from streaming.sqlite import SqliteStoreReader
 from understudy.readiness import Reply, ask, model_names, reachable_host
 from understudy.run import ROLES
 from understudy.settings import UnderstudySettings
@@ -67,7 +67,7 @@ def look() -> Status:
     """Gathers everything; waits at most two seconds for an API that hangs."""
     settings, serving, streaming = UnderstudySettings(), ServingSettings(), StreamingSettings()
     supervisor = read_state(settings.data_dir / "run")
-    store = SqliteStoreReader(streaming.store_dir)
+    store = open_store_reader(streaming)
     return Status(
         data_dir=settings.data_dir.absolute(),
         supervisor=supervisor,

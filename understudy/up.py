@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from serving.auth import Authenticator, require_safe
 from serving.settings import ServingSettings
 from understudy.errors import FrontDoorError
 from understudy.first_models import TrainingChild
@@ -59,6 +60,7 @@ class Up:
 
         Raises:
             AlreadyRunningError: Another supervisor runs on this DATA_DIR.
+            SetupError: API_HOST is reachable from elsewhere and there is no key.
             PortTakenError: A port is taken; nothing was started.
         """
         lock = SupervisorLock(self._run_dir)
@@ -70,6 +72,7 @@ class Up:
 
     def _run_locked(self) -> int:
         begun = time.monotonic()
+        require_safe(self._serving.api_host, Authenticator(self._serving.keys_file))
         listener = open_listener(self._serving.api_host, self._serving.api_port, "API_PORT")
         self._ports["API_PORT"] = listener.getsockname()[1]
         self._urls["API"] = base_url(self._serving.api_host, self._ports["API_PORT"])

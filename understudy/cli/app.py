@@ -183,11 +183,53 @@ def rollback(
 
 
 @app.command(rich_help_panel="Events")
+def simulate(  # noqa: PLR0913 - one parameter per option
+    *,
+    dataset: Annotated[str, typer.Option(help="flights, iris, breast_cancer, diabetes, or a file.")] = "flights",
+    rows: Annotated[int, typer.Option(min=1, help="How many rows to send.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0.01, help="Rows a second, whether or not the API keeps up.")] = 20.0,
+    month: Months = None,
+    model: Annotated[str | None, typer.Option(help="Model to ask; the API's first when left out.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column of the truth; needed for a file.")] = None,
+    event_times: Annotated[
+        bool, typer.Option("--event-times", help="Send each row's own time; needs a key with the scope simulate.")
+    ] = False,
+    labels: Annotated[bool, typer.Option(help="Send the truth to /feedback once it is known.")] = True,
+    seed: Annotated[int, typer.Option(help="Of the choice of rows: the same seed sends the same.")] = 0,
+    connections: Annotated[int, typer.Option(min=1, help="Calls under way at once, at most.")] = 8,
+    url: Annotated[str | None, typer.Option(help="The API; this machine's when left out.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="Key to send; else UNDERSTUDY_API_KEY.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Send real rows to the API at a steady rate, and their labels as they become known.
+
+    Exit code 1 when a row was not answered. Example: understudy simulate --rows 500 --rate 50 --month 2013-04
+    """
+    from understudy.cli import simulation
+
+    choice = simulation.Choice(dataset, target, tuple(month or ()), rows, seed)
+    plan = simulation.Plan(rate, connections, model, event_times, labels)
+    return simulation.send(choice, plan, url=url, api_key=api_key, as_json=as_json)
+
+
+@app.command(rich_help_panel="Events")
 def events(*, as_json: Json = False) -> int:
     """Count the stored prediction events by model, version, role and outcome; exit code 1 when there are none."""
     from understudy.cli import event_store
 
     return event_store.show_counts(as_json=as_json)
+
+
+@app.command(rich_help_panel="Events")
+def reconcile(*, as_json: Json = False) -> int:
+    """Prove that every acknowledged event is accounted for; exit code 1 when one is not.
+
+    Per partition of the log: acknowledged = stored + duplicates + dead letters + expired + not yet read + quarantined.
+    For every shadow: which production events it has not answered since it began.
+    """
+    from understudy.cli import event_store
+
+    return event_store.reconcile(as_json=as_json)
 
 
 dlq = typer.Typer(no_args_is_help=True, help="Events the store cannot take, set aside with their reason.")
@@ -204,3 +246,47 @@ def dlq_list(
     from understudy.cli import event_store
 
     return event_store.list_dead_letters(limit=limit, as_json=as_json)
+
+
+@dlq.command("redrive")
+def dlq_redrive(*, as_json: Json = False) -> int:
+    """Offer all dead letters to the store again, once the cause is mended; exit code 1 when some stay."""
+    from understudy.cli import event_store
+
+    return event_store.redrive(as_json=as_json)
+
+
+keys = typer.Typer(no_args_is_help=True, help="API keys: who may call, and what they may do.")
+app.add_typer(keys, name="keys", rich_help_panel="Access")
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Whom it is for.")],
+    *,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="predict, feedback, admin, metrics or simulate; several times. Default: predict, feedback."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Make a key and print its secret, this once. With the first key the API stops answering those without one."""
+    from understudy.cli import keys
+
+    return keys.create(name, scope or ["predict", "feedback"], as_json=as_json)
+
+
+@keys.command("list")
+def keys_list(*, as_json: Json = False) -> int:
+    """List the keys by name, with their scopes."""
+    from understudy.cli import keys
+
+    return keys.show(as_json=as_json)
+
+
+@keys.command("revoke")
+def keys_revoke(name: Annotated[str, typer.Argument(help="Name of the key.")]) -> int:
+    """Take a key away; running workers refuse it within a second."""
+    from understudy.cli import keys
+
+    return keys.revoke(name)
