@@ -12,20 +12,21 @@ from versioning.tracking import MODEL_KIND_TAG, Tracking
 FIRST_DATASET = "flights"
 FIRST_MODEL_TAG = "understudy.first_model"
 _KINDS = ("logistic", "boosting")
-_START = MappingProxyType({"logistic": 0.1, "boosting": 0.45})
+_START = MappingProxyType({"logistic": 0.1, "boosting": 0.55})
 
 
 def first_models_wanted(registry: Registry) -> bool:
-    """Whether the registry is empty, or holds nothing but the beginning of the first models, cut off.
+    """Whether the registry is empty, or holds nothing but the first of the two, where a start was cut off.
 
+    Once both are registered their roles are the user's: one taken away stays away.
     May raise RegistryUnavailableError.
     """
     models = registry.models()
     if models not in ([], [FIRST_DATASET]):
         return False
     versions = registry.versions(FIRST_DATASET) if models else []
-    begun = all(FIRST_MODEL_TAG in version.tags for version in versions)
-    return begun and len(registry.aliases(FIRST_DATASET) if models else {}) < len(_KINDS)
+    kinds = {version.tags.get(MODEL_KIND_TAG) for version in versions}
+    return all(FIRST_MODEL_TAG in version.tags for version in versions) and not kinds.issuperset(_KINDS)
 
 
 def train_first_models(
@@ -80,4 +81,4 @@ def _train(
 
 
 def _part(progress: Progress, start: float) -> Progress:
-    return lambda share, text: progress(start + share / 2, text)
+    return lambda share, text: progress(start + 0.45 * share, text)
