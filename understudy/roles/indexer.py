@@ -18,7 +18,7 @@ from streaming.sqlite import SqliteStoreWriter, WriterLockedError
 from understudy.process import stop_event
 
 _log = logging.getLogger("understudy.streaming")
-_TAKE_OVER_SECONDS = 10.0
+_TAKE_OVER_SECONDS = 5.0
 _RECOVERY_GROUP = "indexer-recovery"
 
 
