@@ -9,7 +9,6 @@ import heapq
 import itertools
 import threading
 import time
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,7 +68,7 @@ class Report:
     labels_recorded: int = 0
     label_failures: Counter[str] = field(default_factory=Counter)
     first_rejection: str | None = None
-    response_seconds: array[float] = field(default_factory=lambda: array("d"))
+    response_seconds: list[float] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
