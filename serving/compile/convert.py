@@ -32,6 +32,7 @@ class Converted:
     Attributes:
         columns: Graph input to column name; empty where the one input is the matrix of all numbers.
         labels_by_argmax: The label is the most probable class by the estimator's definition.
+        has_probabilities: Whether the estimator itself gives them; skl2onnx names raw scores so, too.
         null_words: Words that the model's own imputers put in place of a missing string.
         single: Numbers are float32 in the graph.
     """
@@ -39,6 +40,7 @@ class Converted:
     graph: onnx.ModelProto
     columns: dict[str, str]
     labels_by_argmax: bool
+    has_probabilities: bool
     null_words: tuple[str, ...]
     single: bool
 
@@ -64,7 +66,7 @@ def convert(estimator: Any, signature: Signature, *, single: bool = False) -> Co
         raise NotConvertibleError(f"skl2onnx: {_first_line(error)}") from error
     _state_tree_opset(graph)
     argmax = isinstance(_last(plain), (*EXACT_CLASSIFIERS, *ARGMAX_LINEAR))
-    return Converted(graph, columns, argmax, null_words, single)
+    return Converted(graph, columns, argmax, hasattr(estimator, "predict_proba"), null_words, single)
 
 
 def _skl2onnx(estimator: Any, inputs: list[tuple[str, Any]]) -> onnx.ModelProto:

@@ -3,7 +3,7 @@
 What a call costs in onnxruntime is mostly its nodes and inputs: seven named inputs take ten times one matrix.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ from serving.compile.writer import BINARY_PREFIX
 from serving.signature import Signature
 
 CODES_INPUT: Final = "codes"
+NULL_CATEGORY: Final = "\x1aunderstudy: null"
 _SINGLE: Final = "numbers_single"
 
 
@@ -43,7 +44,7 @@ class Compiled:
     vocabulary: list[list[str]] | None
 
 
-def assemble(converted: Converted, signature: Signature, null_words: dict[str, str | None]) -> Compiled:
+def assemble(converted: Converted, signature: Signature, null_words: Mapping[str, str | None]) -> Compiled:
     """Rewrites the converted graph.
 
     A null string gets the answer of its column's word in `null_words`; where there is none, that of an unseen word.
@@ -60,12 +61,19 @@ def assemble(converted: Converted, signature: Signature, null_words: dict[str, s
         _put_matrix(draft, [column.name for column in signature.number_columns])
     if converted.single:
         _narrow(draft)
-    outputs = _outputs(draft, [one.name for one in graph.output], argmax=converted.labels_by_argmax)
+    outputs = _outputs(draft, [one.name for one in graph.output], converted)
     nodes = _needed(draft.prefix + draft.nodes, outputs)
     model = _model(nodes, draft.constants, outputs, converted.graph.opset_import)
     _state_inputs(model, len(signature.number_columns), len(strings))
-    vocabulary = [tables.words.get(name, []) for name in strings] if strings else None
-    return Compiled(model, vocabulary)
+    vocabulary = [_callers_words(tables.words.get(name, []), null_words.get(name), converted) for name in strings]
+    return Compiled(model, vocabulary if strings else None)
+
+
+def _callers_words(words: list[str], null_word: str | None, converted: Converted) -> list[str]:
+    """The words as callers send them: an encoder that met null in training writes it as a word, which no caller means."""
+    if null_word is None or null_word in converted.null_words:
+        return words
+    return [NULL_CATEGORY if word == null_word else word for word in words]
 
 
 def _put_tables(draft: _Draft, tables: StringTables, strings: Sequence[str], null_words: dict[str, str | None]) -> None:
@@ -113,12 +121,14 @@ def _pick(draft: _Draft, indices: list[int], output: str, *, everything: int) ->
     return helper.make_node("Gather", [MATRIX_INPUT, name], [output], axis=1)
 
 
-def _outputs(draft: _Draft, names: Sequence[str], *, argmax: bool) -> dict[str, str]:
+def _outputs(draft: _Draft, names: Sequence[str], converted: Converted) -> dict[str, str]:
     """Output name of the bundle's form to the tensor it is."""
     if len(names) == 1:
         return {"values": names[0]}
     label, probability = names
-    if not argmax:
+    if not converted.has_probabilities:
+        return {"labels": label}
+    if not converted.labels_by_argmax:
         return {"labels": label, "probabilities": probability}
     return {"probabilities": _second_of_pair(draft, probability)}
 

@@ -76,6 +76,8 @@ def groups(
 ) -> list[RowGroup]:
     """Every kind of row of the proof. The first group is the base."""
     found = [RowGroup(base_kind, as_rows(signature, base))]
+    # A row that is odd in one column is whole in the others: what null means is found column by column.
+    base = [row for row in base if not any(value is None for value in row.values())] or base
     for column in signature.columns:
         if column.nullable or column.kind == "float":
             found.append(_odd(signature, base, column, "nulls", [None, None]))
