@@ -14,9 +14,10 @@
 Rule: one writing connection a file, in the process that holds the lock; it alone checkpoints. All of a batch that
 falls on one day is one transaction; days are committed in order, and repeating a batch changes nothing.
 
-Durability: a commit survives the death of any process at any point. After a power cut the last commits of the
-store may be gone (WAL, synchronous=NORMAL) although their offsets were kept; the log still has the events for its
-retention, and `streaming.recovery` reads them again when counts fall short of what was committed.
+Durability: a commit survives the death of any process at any point. After a power cut the last commits of a day
+file may be gone (WAL, synchronous=NORMAL) although their offsets were kept; the log still has the events for its
+retention, and `streaming.recovery` reads them again when counts fall short of what was committed. The journal
+waits for the device at each commit.
 """
 
 from streaming.sqlite.reader import SqliteStoreReader

@@ -41,10 +41,10 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
 
 
-def open_writing(path: Path, schema: str, version: int) -> sqlite3.Connection:
+def open_writing(path: Path, schema: str, version: int, *, sync: bool = False) -> sqlite3.Connection:
     """Opens the one writing connection of a file, creating its tables.
 
-    Transactions are begun and committed by the caller.
+    Transactions are begun and committed by the caller. With `sync` each commit waits for the device.
 
     Raises:
         StoreRefusedError: The file is of a newer schema, not a database, or not writable.
@@ -54,6 +54,7 @@ def open_writing(path: Path, schema: str, version: int) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
         try:
             _prepare(connection, path, schema, version)
+            connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
         except BaseException:
             connection.close()
             raise
@@ -63,7 +64,6 @@ def open_writing(path: Path, schema: str, version: int) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
     connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
     connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     (found,) = connection.execute("PRAGMA user_version").fetchone()

@@ -42,7 +42,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = open_writing(path, _SCHEMA, SCHEMA_VERSION)
+        # rare commits, and what a deleted day held must outlive a power cut: nothing else knows it any more
+        self._connection = open_writing(path, _SCHEMA, SCHEMA_VERSION, sync=True)
         with translated(path):
             self._letters = self._count_letters()
             days = self._connection.execute("SELECT day FROM expired_days").fetchall()
