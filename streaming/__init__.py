@@ -6,7 +6,9 @@
     loop                    read ≤ 1,000 records or 1 s → effect → offset, for every reader
     store                   EventStore: where events are found again; sqlite is the embedded one
     indexer  deadletter     log → store; what the store can never take
+      private_columns       what neither of them ever sees
     retention  reconcile    what may go; proof that acked = stored + dead-lettered + expired
+    recovery  housekeeping  the indexer's start and its pauses;  embedded wires segments and sqlite
 
 Rule: imports nothing of ours, and one client library per adapter module.
 """
