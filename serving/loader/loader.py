@@ -97,6 +97,8 @@ class Loader:
         else:
             metrics.loader_polls_total.labels("ok").inc()
         self.settle(now)
+        for model in self._models:
+            self._parts.shelf.prune(model.spec.name, self._used(model), self._keep_unused)
 
     def settle(self, now: datetime) -> None:
         """Publishes what has become ready since; quick, and does nothing when nothing has."""
@@ -167,13 +169,14 @@ class Loader:
         for entry in before - set(table.roles.values()):
             # Workers go on asking the old one until they have seen the new table.
             self._retiring[self._path(model, entry)] = now
-        publish_role_table(self._parts.shelf.model_folder(table.model_name), table)
+        folder = self._parts.shelf.model_folder(table.model_name)
+        folder.mkdir(parents=True, exist_ok=True)
+        publish_role_table(folder, table)
         model.published = table
         self._show(table)
         roles = {role: entry.model_version for role, entry in table.roles.items()}
         fields = {"model_name": table.model_name, "generation": table.generation, "roles": roles}
         _log.info("roles_published", extra={**fields, "problems": len(table.problems)})
-        self._parts.shelf.prune(table.model_name, self._used(model), self._keep_unused)
 
     def _used(self, model: _Model) -> frozenset[str]:
         return frozenset(entry.bundle for entry in self._entries(model)) | {path.name for path in self._retiring}
