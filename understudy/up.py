@@ -159,6 +159,7 @@ class Up:
                 reason = "; ".join(reply.document().get("problems", [])) or reply.text
                 self._story.warn(f"Still not ready, and going on trying: {reason}")
                 deadline = float("inf")
+                self._enter("unready")
             self._supervisor.wait(0.1)
             self._tell_deaths(self._supervisor.step())
             self._tell_problems()

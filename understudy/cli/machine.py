@@ -14,7 +14,7 @@ from understudy.errors import AlreadyRunningError, FrontDoorError
 from understudy.settings import UnderstudySettings
 from understudy.story import Story
 from understudy.supervisor.children import open_log
-from understudy.supervisor.state import SupervisorState, is_locked, read_state
+from understudy.supervisor.state import Phase, is_locked, read_state
 
 
 def up() -> int:
@@ -32,6 +32,7 @@ def up_detached() -> int:
             f"Understudy already runs on {settings.data_dir.absolute()}: see `understudy status`."
         )
     log = open_log(settings.data_dir / "logs", "supervisor")
+    phase: Phase = "starting"
     with log, Path(log.name).open("rb") as story:
         story.seek(0, os.SEEK_END)
         child = subprocess.Popen(
@@ -42,18 +43,23 @@ def up_detached() -> int:
             start_new_session=True,
         )
         try:
-            while child.poll() is None and not _is_running(read_state(settings.data_dir / "run"), child.pid):
+            while child.poll() is None and not _is_settled(phase := _phase(settings.data_dir / "run", child.pid)):
                 _pass_on(story.read())
                 time.sleep(0.1)
         except KeyboardInterrupt:
             child.terminate()
             child.wait()
         _pass_on(story.read())
-    return child.returncode or 0
+    return (1 if phase == "unready" else 0) if child.returncode is None else child.returncode
 
 
-def _is_running(state: SupervisorState | None, pid: int) -> bool:
-    return state is not None and state.pid == pid and state.phase == "running"
+def _phase(run_dir: Path, pid: int) -> Phase:
+    state = read_state(run_dir)
+    return state.phase if state is not None and state.pid == pid else "starting"
+
+
+def _is_settled(phase: Phase) -> bool:
+    return phase in {"running", "unready"}
 
 
 def _pass_on(text: bytes) -> None:

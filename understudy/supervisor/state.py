@@ -12,7 +12,7 @@ import msgspec
 from understudy.errors import AlreadyRunningError
 from understudy.supervisor.children import Child
 
-Phase = Literal["starting", "training", "running", "stopping"]
+Phase = Literal["starting", "training", "unready", "running", "stopping"]
 
 
 class ChildState(msgspec.Struct, frozen=True):
