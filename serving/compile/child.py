@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,14 +26,20 @@ _THREADS: Final = (
 )
 # The child yields to everybody else and dies with us, before it imports anything that is slow.
 _BOOTSTRAP: Final = """
-import ctypes, os, runpy, signal, sys
+import ctypes, os, runpy, signal, sys, threading, time
 parent = int(sys.argv.pop(1))
 try:
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 except (AttributeError, OSError):
     os.nice(19)
+def follow():
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+else:
+    threading.Thread(target=follow, daemon=True).start()
 if os.getppid() != parent:
     sys.exit("the parent is gone")
 runpy.run_module("serving.compile", run_name="__main__", alter_sys=True)
@@ -62,10 +69,11 @@ def compile_in_child(request: CompileRequest, *, timeout_seconds: float = DEFAUL
         output, errors = child.communicate(msgspec.json.encode(request), timeout=timeout_seconds)
     except subprocess.TimeoutExpired:
         raise CompileTimeoutError(
-            f"compiling {request.model_name} version {request.model_version} took longer than {timeout_seconds:.0f} s"
+            f"compiling {request.model_name} version {request.model_version} took longer than {timeout_seconds:g} s"
         ) from None
     finally:
         _end(child)
+        _remove_drafts(Path(request.out))
     return _bundle_of(request, output, errors, child.returncode)
 
 
@@ -74,6 +82,12 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
     child.communicate()
+
+
+def _remove_drafts(out: Path) -> None:
+    """What a child that was ended had not finished."""
+    for draft in out.parent.glob(f".{out.name}.*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _bundle_of(request: CompileRequest, output: bytes, errors: bytes, code: int) -> Bundle:

@@ -76,7 +76,9 @@ def _callers_words(words: list[str], null_word: str | None, converted: Converted
     return [NULL_CATEGORY if word == null_word else word for word in words]
 
 
-def _put_tables(draft: _Draft, tables: StringTables, strings: Sequence[str], null_words: dict[str, str | None]) -> None:
+def _put_tables(
+    draft: _Draft, tables: StringTables, strings: Sequence[str], null_words: Mapping[str, str | None]
+) -> None:
     """Gather(table, code of the column) in place of every tensor that depends on one string column only."""
     replaced = set(tables.by_tensor)
     draft.nodes = [node for node in draft.nodes if not replaced & set(node.output)]
