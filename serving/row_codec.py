@@ -1,5 +1,6 @@
 """JSON to typed rows and back to what an engine takes, by signature."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ MOST_PROBLEMS = 200
 
 _REFUSALS = (msgspec.DecodeError, UnicodeError, RecursionError)
 _MOST_SUGGESTIONS = 5
+_MOST_SEARCHED = 1000
 _astuple = msgspec.structs.astuple
 _Integer = Annotated[int, msgspec.Meta(ge=-LARGEST_EXACT_INTEGER, le=LARGEST_EXACT_INTEGER)]
 _TYPES: dict[str, Any] = {"float": float, "integer": _Integer, "boolean": bool, "string": str}
@@ -197,7 +199,7 @@ class RowCodec:
             if name not in self.known:
                 yield unknown_field(name, loc)
         if len(present) != len(header):
-            twice = next(name for name in header if header.count(name) > 1)
+            twice = next(name for name, count in Counter(header).items() if count > 1)
             yield FieldProblem((*loc, twice), "this column occurs twice: name each once", "duplicate_column")
 
 
@@ -232,5 +234,5 @@ def _suggesting(problems: Sequence[FieldProblem], columns: Sequence[Column]) -> 
         missing = [
             str(other.loc[-1]) for other in problems if other.type == "missing" and other.loc[:-1] == problem.loc[:-1]
         ]
-        better[problem] = with_suggestion(problem, missing or [column.name for column in columns])
+        better[problem] = with_suggestion(problem, missing or [column.name for column in columns[:_MOST_SEARCHED]])
     return [better.get(problem, problem) for problem in problems]

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.errors import InvalidRowsError, MalformedBodyError, ServingError, TooLargeError
@@ -80,6 +80,7 @@ def decode(value: Any, codec: RowCodec = CODEC, max_rows: int = 100) -> list[msg
 
 
 @pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=30)
 @given(st.lists(any_row, min_size=1, max_size=3))
 def test_every_form_of_a_body_gives_the_same_rows(form: str, rows: list[list[Any]]) -> None:
     expected = [decode(record)[0] for record in records(rows)]
