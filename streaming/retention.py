@@ -101,11 +101,14 @@ def _deletable(log_dir: Path, committed: dict[str, int]) -> Iterator[_Segment]:
         closed = [first for first, following in pairwise(segments) if following <= done]
         if segments and len(closed) == len(segments) - 1 and _last_is_done(folder, done):
             closed.append(segments[-1])
+        written = 0.0
         for first in closed:
             path = segment_path(folder, first)
             with contextlib.suppress(FileNotFoundError):
                 status = path.stat()
-                yield _Segment(status.st_mtime, path, status.st_size)
+                # never younger than the one before, so that a clock set back does not delete out of order
+                written = max(written, status.st_mtime)
+                yield _Segment(written, path, status.st_size)
 
 
 def _last_is_done(folder: Path, done: int) -> bool:

@@ -35,7 +35,7 @@ class Cursor:
         self._values: list[bytes] = []
         self._values_first = 0
         self._taken = 0
-        self._suspect = -1
+        self._suspect: tuple[int | None, int] | None = None
         self._live = True
         self._ended = False
         self.look()
@@ -144,9 +144,8 @@ class Cursor:
         frame = find_frame(data, withheld.used, self._sequence + len(withheld.values))
         if frame is None or (self._ceiling is not None and frame.first >= self._ceiling):
             return self._end_of_segment(data)
-        if not final and self._suspect != self._position:
+        if not final and self._first_doubt():
             # a write under way is seen from its beginning on, but a second look costs less than trusting that
-            self._suspect = self._position
             return False
         if withheld.used:
             return self._decode(data[: withheld.used], closing=False)
@@ -157,6 +156,10 @@ class Cursor:
     def _end_of_segment(self, data: bytes) -> bool:
         if self._ceiling is not None:
             if self._ceiling > self._sequence:
+                if self._first_doubt():
+                    # a folder read while two segments were made may show the second only
+                    self.look()
+                    return True
                 self._quarantine(self._ceiling, data)
             self._enter(self._ceiling)
             self.look()
@@ -167,6 +170,12 @@ class Cursor:
                 _log.warning("log_torn_tail", extra={"log_partition": self._folder.name, "bytes": len(data)})
             self._ended = True
         return False
+
+    def _first_doubt(self) -> bool:
+        """Whether what stands at the position is met for the first time."""
+        place = (self._first, self._position)
+        known, self._suspect = self._suspect == place, place
+        return not known
 
     def _quarantine(self, following: int, damaged: bytes) -> None:
         """Copies damaged bytes aside and goes on with the sequence `following`."""

@@ -172,13 +172,16 @@ def quarantine(log_dir: Path, partition: str, lost: range, damaged: bytes) -> bo
 def _quarantined(log_dir: Path) -> dict[str, tuple[int, int]]:
     """Events and bytes quarantined, by partition."""
     totals: dict[str, tuple[int, int]] = {}
-    with contextlib.suppress(FileNotFoundError), os.scandir(log_dir / ".quarantine") as entries:
-        for entry in entries:
-            partition, _, lost = entry.name.rpartition(".")
-            first, _, following = lost.partition("-")
-            if first.isdigit() and following.isdigit():
-                events, size = totals.get(partition, (0, 0))
-                totals[partition] = (events + int(following) - int(first), size + entry.stat().st_size)
+    reached: dict[str, int] = {}
+    for path in sorted((log_dir / ".quarantine").glob("*.*-*")):
+        partition, _, lost = path.name.rpartition(".")
+        first, _, following = lost.partition("-")
+        if first.isdigit() and following.isdigit():
+            # damage that grew is copied again, from the same beginning or within: count no event twice
+            fresh = int(following) - max(int(first), reached.get(partition, 0))
+            events, size = totals.get(partition, (0, 0))
+            totals[partition] = (events + max(0, fresh), size + path.stat().st_size)
+            reached[partition] = max(reached.get(partition, 0), int(following))
     return totals
 
 
