@@ -10,7 +10,7 @@ taken must be among them, and nothing may be among them that the log had not ack
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -199,25 +199,34 @@ def _shadow_account(
 def shadow_starts(controls: Sequence[Mapping[str, Any]]) -> list[ShadowStart]:
     """Reads `shadow_started` control documents, newest first, as the store gives them.
 
-    A version that became a shadow several times owes from its first start. Of one model and alias only the newest
-    version is not superseded.
+    The newest event of a version counts: a version that is a shadow again announces its first start again, and one
+    whose fraction changed owes the new fraction from then on. Of one model and alias only the newest version is not
+    superseded. Events without readable evidence are passed over.
     """
     starts: dict[tuple[str, str, str], ShadowStart] = {}
     newest: dict[tuple[str, str], str] = {}
     for control in controls:
-        evidence, name, version = control.get("evidence", {}), control["model_name"], control.get("model_version")
-        if version is None or "received_from" not in evidence:
+        try:
+            start = _start(control)
+        except (KeyError, TypeError, ValueError):
             continue
-        alias = evidence.get("role", "shadow")
-        starts[name, alias, version] = ShadowStart(
-            model_name=name,
-            model_version=version,
-            alias=alias,
-            received_from=datetime.fromisoformat(evidence["received_from"]),
-            fraction=float(evidence.get("fraction", 1.0)),
-            superseded=newest.setdefault((name, alias), version) != version,
+        version = newest.setdefault((start.model_name, start.alias), start.model_version)
+        starts.setdefault(
+            (start.model_name, start.alias, start.model_version),
+            msgspec.structs.replace(start, superseded=version != start.model_version),
         )
     return list(starts.values())
+
+
+def _start(control: Mapping[str, Any]) -> ShadowStart:
+    evidence = control["evidence"]
+    return ShadowStart(
+        model_name=control["model_name"],
+        model_version=control["model_version"],
+        alias=evidence.get("role", "shadow"),
+        received_from=datetime.fromisoformat(evidence["received_from"]).astimezone(UTC),
+        fraction=float(evidence.get("fraction", 1.0)),
+    )
 
 
 def _partition_line(account: PartitionAccount) -> str:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,7 +95,7 @@ def test_a_superseded_shadow_owes_only_what_it_has_read() -> None:
     assert (report.ok, report.settled) == (True, True)
 
 
-def control(version: str | None, hour: int, **evidence: Any) -> dict[str, Any]:
+def control(version: str, hour: int, **evidence: Any) -> dict[str, Any]:
     at = NOON.replace(hour=hour).isoformat()
     return {"model_name": "flights", "model_version": version, "evidence": {"received_from": at} | evidence}
 
@@ -105,7 +106,7 @@ def test_starts_are_read_from_control_events_newest_first() -> None:
     )
     assert [(start.model_version, start.superseded, start.received_from.hour) for start in starts] == [
         ("3", False, 12),
-        ("2", True, 9),
+        ("2", True, 11),
     ]
     assert (starts[0].fraction, starts[0].group) == (0.5, "shadow-shadow-flights-3")
 
@@ -115,8 +116,15 @@ def test_two_aliases_of_one_model_do_not_supersede_each_other() -> None:
     assert [start.superseded for start in starts] == [False, False]
 
 
-def test_a_control_event_without_its_evidence_is_passed_over() -> None:
-    assert shadow_starts([{"model_name": "flights", "model_version": "1"}, control(None, 9)]) == []
+@pytest.mark.parametrize("evidence", [{}, {"received_from": "soon"}, {"received_from": None}])
+def test_a_control_event_without_readable_evidence_is_passed_over(evidence: Any) -> None:
+    bare = {"model_name": "flights", "model_version": "1"}
+    assert shadow_starts([bare, bare | {"evidence": evidence}]) == []
+
+
+def test_a_changed_fraction_is_owed_from_its_own_start_on() -> None:
+    (start,) = shadow_starts([control("2", 11, fraction=0.5), control("2", 9, fraction=1.0)])
+    assert (start.fraction, start.received_from.hour) == (0.5, 11)
 
 
 def test_the_document_says_all_that_the_lines_say() -> None:
