@@ -41,7 +41,7 @@ def look(reader: StoreReader) -> tuple[Any, ...]:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_order_and_repetition_ends_in_the_same_store(pool: list[IndexedEvent], data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(pool))))
@@ -60,7 +60,7 @@ def test_any_order_and_repetition_ends_in_the_same_store(pool: list[IndexedEvent
         writer.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(crashes=st.lists(st.integers(0, 25), max_size=6), batch_size=st.integers(1, 20))
 def test_a_crash_around_any_transaction_changes_nothing_once_the_batch_is_offered_again(
     pool: list[IndexedEvent], crashes: list[int], batch_size: int
