@@ -155,7 +155,8 @@ def _version_before(history: Sequence[RoleChange], before: Mapping[str, str], na
     found = previous_production(history, current)
     if found is not None or (history and history[-1].kind == "rolled_back") or not names.shadows:
         return found
-    return before.get(names.shadows[0])
+    shadow = before.get(names.shadows[0])
+    return None if shadow == current else shadow
 
 
 def _nowhere_to_go(model_name: str, current: str | None, names: RoleNames) -> str:
@@ -169,12 +170,12 @@ def _nowhere_to_go(model_name: str, current: str | None, names: RoleNames) -> st
 def _move(registry: Registry, move: RoleMove, names: RoleNames) -> RoleMove:
     if not move.changed:
         return move
-    # Recorded first: whoever sees the new alias also finds who moved it. A record without its move (a crash in
-    # between) does no harm, since the way back starts at the last record of the version that really is production.
-    registry.record_change(move.model_name, RoleChange(move.at, move.after[names.production], move.kind, move.reason))
     for role, (_, version) in sorted(move.changed.items(), key=lambda item: item[0] != names.production):
         if version is None:
             registry.delete_alias(move.model_name, role)
         else:
             registry.set_alias(move.model_name, role, version)
+    # Recorded last: a record always tells of a move that was made. A move whose record is missing (a crash in
+    # between) reads like one made elsewhere, and the way back is the last version recorded.
+    registry.record_change(move.model_name, RoleChange(move.at, move.after[names.production], move.kind, move.reason))
     return move

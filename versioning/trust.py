@@ -115,7 +115,7 @@ def load_sklearn(folder: Path, policy: TrustPolicy) -> Any:
     except ArtifactError:
         raise
     except Exception as error:  # unpickling runs anybody's code, which may raise anything
-        raise ArtifactError(_load_failure(model, error)) from error
+        raise ArtifactError(load_failure(model, error)) from error
 
 
 def audit_types(estimator: Any) -> list[str]:
@@ -187,7 +187,8 @@ def _load(folder: Path, model: MlModel, policy: TrustPolicy) -> Any:
         return pickle.load(file)  # noqa: S301 - the user allowed it for this model
 
 
-def _load_failure(model: MlModel, error: Exception) -> str:
+def load_failure(model: MlModel, error: Exception) -> str:
+    """Why a model could not be loaded, naming the package or the version it lacks."""
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
         wanted = next((line for line in model.requirements if line.lower().startswith(package.lower())), package)

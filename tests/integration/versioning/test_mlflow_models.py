@@ -16,6 +16,7 @@ from versioning.artifacts import fetch_model
 from versioning.connect import open_registry, open_tracking
 from versioning.errors import ArtifactError, ForbiddenModelError, NotFoundError, RegistryUnavailableError
 from versioning.mlflow_edge import quiet
+from versioning.mlflow_pyfunc import load_pyfunc
 from versioning.mlmodel import ColumnSpec
 from versioning.registry import ModelVersion, Registry
 from versioning.roles import Decision, RoleNames, promote
@@ -164,14 +165,14 @@ def test_a_model_kept_among_a_runs_files_as_mlflow_2_did_is_fetched(
     assert len(digests) == 1
 
 
-def test_a_users_own_python_model_is_refused_without_being_run(
+def test_a_users_own_python_model_is_refused_until_it_is_allowed(
     settings: VersioningSettings, registry: Registry, mlflow_here: Any, tmp_path: Path
 ) -> None:
     with quiet():
 
         class Doubler(mlflow_here.pyfunc.PythonModel):  # type: ignore[misc] # mlflow is untyped
             def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - mlflow warns about hints
-                return model_input
+                return model_input * 2
 
         with mlflow_here.start_run():
             mlflow_here.pyfunc.log_model(
@@ -180,7 +181,10 @@ def test_a_users_own_python_model_is_refused_without_being_run(
     folder = fetch_model(registry.version("doubler", "1"), settings, tmp_path / "doubler").folder
 
     with pytest.raises(ForbiddenModelError, match="ALLOW_PICKLE=doubler"):
-        load_sklearn(folder, trust_policy(settings, "doubler"))
+        load_pyfunc(folder, trust_policy(settings, "doubler"))
+
+    allowed = trust_policy(settings.model_copy(update={"allow_pickle": "doubler"}), "doubler")
+    assert load_pyfunc(folder, allowed).predict(ROWS).equals(ROWS * 2)
 
 
 def test_two_stores_in_one_process_do_not_mix(settings: VersioningSettings, registry: Registry, tmp_path: Path) -> None:

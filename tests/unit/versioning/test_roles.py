@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from versioning.errors import ConflictError, NotFoundError
+from versioning.errors import ConflictError, NotFoundError, RegistryUnavailableError
 from versioning.memory import MemoryRegistry
 from versioning.registry import RoleChange
 from versioning.roles import Decision, RoleMove, RoleNames, previous_production, promote, role_table, roll_back
@@ -176,6 +176,33 @@ def test_with_neither_history_nor_shadow_a_roll_back_says_what_to_do() -> None:
         do_roll_back(registry)
 
     assert dict(registry.aliases("churn")) == {"production": "2"}
+
+
+class CutOff(MemoryRegistry):
+    """Fails after the first alias is set, as when the process is killed there."""
+
+    def set_alias(self, model_name: str, alias: str, model_version: str) -> None:
+        super().set_alias(model_name, alias, model_version)
+        raise RegistryUnavailableError("cut off")
+
+
+def test_a_promotion_cut_off_half_way_can_be_rolled_back() -> None:
+    registry = registry_with({})
+    do_promote(registry, "1", 1)
+    registry.__class__ = CutOff
+    with pytest.raises(RegistryUnavailableError):
+        do_promote(registry, "2", 2)
+    registry.__class__ = MemoryRegistry
+
+    assert registry.history("churn")[-1].model_version == "1"
+    assert do_roll_back(registry, 3).after["production"] == "1"
+
+
+def test_a_shadow_of_the_same_version_is_no_way_back() -> None:
+    registry = registry_with({"production": "2", "shadow": "2"})
+
+    with pytest.raises(NotFoundError, match="nothing to roll back"):
+        do_roll_back(registry)
 
 
 def test_a_move_that_was_recorded_but_not_made_is_no_way_back() -> None:
