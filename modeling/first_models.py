@@ -74,7 +74,7 @@ def _train(
     made = []
     for kind, role in missing.items():
         request = TrainRequest(FIRST_DATASET, Recipe(kind), as_role=role, tags={FIRST_MODEL_TAG: "true"})
-        trained = train_on(dataset, request, tracking, registry, _part(progress, _START[kind]))
+        trained = train_on(dataset, request, tracking, registry, progress=_part(progress, _START[kind]))
         made.append(trained.version)
     progress(1.0, "The first models are registered")
     return made

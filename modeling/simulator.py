@@ -147,14 +147,10 @@ class _Simulation:
         self._failure: BaseException | None = None
 
     def send_rows(self) -> None:
-        """One thread's work: takes the next row, waits until it is due, sends it."""
+        """One thread's work."""
         try:
             with ApiConnection(self._address) as connection:
-                while (taken := self._take()) is not None:
-                    due = self._began + taken[0] / self._plan.rate_per_second
-                    if self._stop.wait(max(due - time.monotonic(), 0.0)):
-                        return
-                    self._send(connection, taken[1], due)
+                self._send_until_done(connection)
         except Exception as error:  # noqa: BLE001 -- the thread's outermost guard: told to the caller of `simulate`
             self._failure = error
             self._stop.set()
@@ -173,6 +169,14 @@ class _Simulation:
         """Raises what ended a sending thread, if anything did (the rows' own iterator may fail)."""
         if self._failure is not None:
             raise self._failure
+
+    def _send_until_done(self, connection: ApiConnection) -> None:
+        """Takes the next row, waits until it is due, sends it."""
+        while (taken := self._take()) is not None:
+            due = self._began + taken[0] / self._plan.rate_per_second
+            if self._stop.wait(max(due - time.monotonic(), 0.0)):
+                return
+            self._send(connection, taken[1], due)
 
     def _take(self) -> tuple[int, SimulatedRow] | None:
         with self._lock:

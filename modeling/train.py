@@ -90,7 +90,7 @@ def train(
     _require_model(request.recipe.model)
     progress(0.0, f"Reading {request.dataset}")
     dataset = load_dataset(request.dataset, target=request.target, event_time=request.event_time)
-    return train_on(dataset, request, tracking, registry, progress)
+    return train_on(dataset, request, tracking, registry, progress=progress)
 
 
 def train_on(
@@ -98,6 +98,7 @@ def train_on(
     request: TrainRequest,
     tracking: Tracking,
     registry: Registry,
+    *,
     progress: Progress = lambda _fraction, _text: None,
 ) -> TrainedVersion:
     """As `train`, with the dataset already loaded."""

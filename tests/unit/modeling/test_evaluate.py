@@ -68,8 +68,8 @@ def test_wilsons_interval_is_the_published_one() -> None:
 @pytest.mark.parametrize("metric", ["accuracy", "f1", "log_loss", "roc_auc"])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(metric: str) -> None:
     truth = evaluate(_classifier(30_000, [0, 1], seed=1))[metric].value
-    held = [evaluate(_classifier(150, [0, 1], seed=seed))[metric] for seed in range(2, 122)]
-    assert 0.88 <= np.mean([estimate.low <= truth <= estimate.high for estimate in held]) <= 1.0
+    held = [evaluate(_classifier(150, [0, 1], seed=seed))[metric] for seed in range(2, 62)]
+    assert 0.85 <= np.mean([estimate.low <= truth <= estimate.high for estimate in held]) <= 1.0
     assert np.mean([estimate.high - estimate.low for estimate in held]) < 0.3
 
 
