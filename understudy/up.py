@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from serving.auth import Authenticator, require_safe
 from serving.settings import ServingSettings
-from understudy.errors import FrontDoorError
+from understudy.errors import PortTakenError
 from understudy.first_models import TrainingChild
 from understudy.process import SUPERVISOR_PID
 from understudy.readiness import (
@@ -34,6 +34,7 @@ from versioning.settings import VersioningSettings
 
 SECOND_MLFLOW_PORT = 5050
 PROBLEMS_EVERY_SECONDS = 5.0
+API_FIRST_SECONDS = 3.0
 
 
 class Up:
@@ -76,7 +77,7 @@ class Up:
         listener = open_listener(self._serving.api_host, self._serving.api_port, "API_PORT")
         self._ports["API_PORT"] = listener.getsockname()[1]
         self._urls["API"] = base_url(self._serving.api_host, self._ports["API_PORT"])
-        ui_port = self._choose_ui_port()
+        self._choose_ui_port()
         self._signals = Signals()
         self._supervisor = Supervisor(
             self._signals,
@@ -90,9 +91,10 @@ class Up:
             self._supervisor.start(api_children(self._serving.workers, listener.fileno(), environment))
             trained = self._train_first_models(environment)
             if trained:
+                self._let_api_go_first()
                 self._supervisor.start(reader_children(self._serving.shadow_aliases, environment))
                 self._await_ready(begun)
-                self._start_ui(ui_port, environment)
+                self._start_ui(environment)
                 self._keep_running()
         finally:
             self._stop()
@@ -110,25 +112,25 @@ class Up:
             "DATA_DIR": str(self._settings.data_dir.absolute()),
         }
 
-    def _choose_ui_port(self) -> int | None:
-        """Port of the MLflow UI; another server's UI is used instead of ours."""
+    def _choose_ui_port(self) -> None:
+        """Names the port of the MLflow UI; where the registry is another server, that has its own."""
         if not (self._settings.mlflow_ui and self._versioning.own_registry):
-            return None
+            return
         port = self._settings.mlflow_port
-        if is_free("127.0.0.1", port):
-            return port
         chosen_by_hand = "mlflow_port" in self._settings.model_fields_set
-        if chosen_by_hand or not is_free("127.0.0.1", SECOND_MLFLOW_PORT):
-            holder = holder_of(port) or "another process"
-            raise FrontDoorError(
-                f"Port {port} is taken by {holder}: stop it, set MLFLOW_PORT to a free port, or MLFLOW_UI=false."
-            )
-        return SECOND_MLFLOW_PORT
+        if not is_free("127.0.0.1", port):
+            if chosen_by_hand or not is_free("127.0.0.1", SECOND_MLFLOW_PORT):
+                holder = holder_of(port) or "another process"
+                raise PortTakenError(
+                    f"Port {port} is taken by {holder}: stop it, set MLFLOW_PORT to a free port, or MLFLOW_UI=false."
+                )
+            port = SECOND_MLFLOW_PORT
+        self._ports["MLFLOW_PORT"] = port
+        self._urls["MLflow"] = f"http://127.0.0.1:{port}"
 
     def _train_first_models(self, environment: dict[str, str]) -> bool:
         """Trains into our own registry where nothing was ever published; False when that failed."""
-        published = (self._serving.bundles_dir / self._models[0] / "roles.json").exists()
-        if published or not self._versioning.own_registry:
+        if self._is_published() or not self._versioning.own_registry:
             return True
         self._enter("training")
         log = open_log(self._logs_dir, "first_models")
@@ -147,6 +149,18 @@ class Up:
                 f"  The whole story: {self._logs_dir / 'first_models.log'}"
             )
         return False
+
+    def _let_api_go_first(self) -> None:
+        """Where bundles are published the API needs nobody, and the loader's imports would take its CPU."""
+        until = time.monotonic() + API_FIRST_SECONDS
+        while self._is_published() and not self._signals.stopping and time.monotonic() < until:
+            if self._ask_ready().status == 200:
+                return
+            self._supervisor.wait(0.1)
+            self._tell_deaths(self._supervisor.step())
+
+    def _is_published(self) -> bool:
+        return (self._serving.bundles_dir / self._models[0] / "roles.json").exists()
 
     def _await_ready(self, begun: float) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_seconds
@@ -171,20 +185,18 @@ class Up:
         url = self._urls["API"]
         self._enter("running")
         self._story.say(f"Ready after {seconds:.1f} s.\n")
-        self._story.say(f"  API      {url}          (docs: {url}/docs)")
+        self._story.say(f"  API        {url}          (docs: {url}/docs)")
+        if "MLflow" in self._urls:
+            self._story.say(f"  MLflow UI  {self._urls['MLflow']}          (in a moment)")
         example = production_example(self._serving.bundles_dir.absolute() / self._models[0])
         if example:
             needs_key = self._serving.keys_file.exists()
             self._story.say(f"\nTry it:\n  {curl_line(url, example, needs_key=needs_key)}\n")
         self._story.say("Stop with Ctrl-C or `understudy down`. See also: `understudy status`, `understudy logs`.")
 
-    def _start_ui(self, port: int | None, environment: dict[str, str]) -> None:
-        if port is None or self._signals.stopping:
-            return
-        self._ports["MLFLOW_PORT"] = port
-        self._urls["MLflow"] = f"http://127.0.0.1:{port}"
-        self._story.say(f"MLflow UI, in a moment: {self._urls['MLflow']}")
-        self._supervisor.start([mlflow_ui_child(port, environment)])
+    def _start_ui(self, environment: dict[str, str]) -> None:
+        if "MLFLOW_PORT" in self._ports and not self._signals.stopping:
+            self._supervisor.start([mlflow_ui_child(self._ports["MLFLOW_PORT"], environment)])
 
     def _keep_running(self) -> None:
         look_at = 0.0
@@ -199,7 +211,8 @@ class Up:
         self._enter("stopping")
         if self._supervisor.children:
             self._story.say("Stopping; what is in flight is answered first.")
-        self._supervisor.stop()
+        for name in self._supervisor.stop():
+            self._story.warn(f"{name} did not stop in time and was killed; nothing acknowledged is lost.")
         self._story.say("Stopped.")
 
     def _tell_deaths(self, deaths: Sequence[Death]) -> None:

@@ -1,6 +1,7 @@
 """up, down, reset: the supervisor of this machine."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -113,15 +114,15 @@ def reset(*, sure: bool) -> int:
     return 0
 
 
-OURS = {
-    "api-keys.json", "bundles", "log", "logs", "mlartifacts", "mlflow.db", "mlflow.db-shm", "mlflow.db-wal", "run",
-    "store", "trust.json",
-}  # fmt: skip
+OURS = re.compile(
+    r"bundles|log|logs|mlartifacts|run|shadow|store"
+    r"|mlflow\.db(-\w+)?|trust\.(json|lock)|\.?api-keys\.json(\.\w+)?"
+)
 
 
 def _refuse_foreign(data_dir: Path) -> None:
     """A DATA_DIR set to a home folder by mistake must survive."""
-    foreign = sorted(entry.name for entry in data_dir.iterdir() if entry.name not in OURS)
+    foreign = sorted(entry.name for entry in data_dir.iterdir() if not OURS.fullmatch(entry.name))
     if foreign:
         raise FrontDoorError(
             f"{data_dir} also holds {', '.join(foreign[:5])}, which Understudy did not write: "

@@ -23,7 +23,7 @@ class ChildSpec:
         environment: Added to the supervisor's own.
         file_descriptors: Handed down under the same numbers.
         stop_rank: Children of a lower rank are stopped, and waited for, first.
-        grace_seconds: Time to stop cleanly, where it differs from the supervisor's.
+        expendable: Holds nothing of worth: killed when it does not stop within a second, and nobody is told.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ChildSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     file_descriptors: tuple[int, ...] = ()
     stop_rank: int = 1
-    grace_seconds: float | None = None
+    expendable: bool = False
 
 
 def role_argv(role: str, *arguments: str) -> tuple[str, ...]:

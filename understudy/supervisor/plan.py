@@ -44,5 +44,5 @@ def mlflow_ui_child(port: int, environment: Mapping[str, str]) -> ChildSpec:
         name="mlflow_ui",
         argv=role_argv("mlflow_ui", "--port", str(port)),
         environment=environment,
-        grace_seconds=3.0,
+        expendable=True,
     )

@@ -11,6 +11,7 @@ from understudy.supervisor.children import Child, ChildSpec
 from understudy.supervisor.restart import RestartPolicy
 from understudy.supervisor.signals import Signals
 
+EXPENDABLE_GRACE_SECONDS = 1.0
 _log = logging.getLogger("understudy.supervisor")
 
 
@@ -83,14 +84,20 @@ class Supervisor:
         until_due = min(dues) - time.monotonic() if dues else timeout_seconds
         self._signals.wait(max(0.0, min(timeout_seconds, until_due)))
 
-    def stop(self) -> None:
-        """Stops all children, rank after rank; kills what outlives its grace time, or a second request to stop."""
+    def stop(self) -> list[str]:
+        """Stops all children, rank after rank; kills what outlives its grace time, or a second request to stop.
+
+        Returns:
+            Names of those that had to be killed, but for the expendable.
+        """
         for child in self._children:
             child.due = None
+        killed: list[str] = []
         ranked = sorted(self._children, key=lambda child: child.spec.stop_rank)
         for _rank, group in itertools.groupby(ranked, key=lambda child: child.spec.stop_rank):
-            self._stop_together(list(group))
+            killed += self._stop_together(list(group))
         self._on_change(self._children)
+        return killed
 
     def _bury(self, child: Child, now: float) -> Death | None:
         pid, exit_code = child.pid, child.reap()
@@ -102,17 +109,20 @@ class Supervisor:
         _log.warning("child_died", extra={"child": child.spec.name, "exit_code": exit_code, "failures": child.failures})
         return Death(child.spec.name, pid, exit_code, child.failures, pause_seconds)
 
-    def _stop_together(self, group: Sequence[Child]) -> None:
-        begun = time.monotonic()
+    def _stop_together(self, group: Sequence[Child]) -> set[str]:
+        begun, killed = time.monotonic(), set[str]()
         for child in group:
             child.terminate()
         while alive := [child for child in group if child.pid and child.reap() is None]:
             for child in alive:
                 if self._is_out_of_time(child, time.monotonic() - begun):
-                    _log.warning("child_killed", extra={"child": child.spec.name})
                     child.kill()
+                    if not child.spec.expendable:
+                        _log.warning("child_killed", extra={"child": child.spec.name})
+                        killed.add(child.spec.name)
             self._signals.wait(0.1)
+        return killed
 
     def _is_out_of_time(self, child: Child, seconds: float) -> bool:
-        grace = self._grace_seconds if child.spec.grace_seconds is None else child.spec.grace_seconds
+        grace = EXPENDABLE_GRACE_SECONDS if child.spec.expendable else self._grace_seconds
         return seconds > grace or self._signals.stop_requests > 1
