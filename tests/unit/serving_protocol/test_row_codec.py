@@ -125,6 +125,15 @@ def test_what_is_not_json_says_where(codec: RowCodec, body: bytes, text: str) ->
         codec.decode_flat(body)
 
 
+def test_numbers_too_long_for_python_are_named_beside_a_nan(codec: RowCodec) -> None:
+    body = json.dumps({**GOOD, "distance": float("nan")}).encode().replace(b'"seats": 3', b'"seats": ' + b"9" * 5000)
+
+    with pytest.raises(InvalidRowsError) as caught:
+        codec.decode_flat(body)
+
+    assert [problem.type for problem in caught.value.problems] == ["finite_number", "finite_number"]
+
+
 @pytest.mark.parametrize("bomb", [b"[" * 100_000, b'{"a":' * 100_000, b'{"distance":' + b"[" * 40 + b"]" * 40 + b"}"])
 @pytest.mark.parametrize("ignore_unknown", [True, False])
 def test_a_nesting_bomb_is_too_large(bomb: bytes, ignore_unknown: bool) -> None:

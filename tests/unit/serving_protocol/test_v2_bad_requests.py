@@ -69,6 +69,7 @@ def test_a_bad_header_length_says_what_it_must_be(length: bytes) -> None:
         ("FP64", b"\0" * 8, "2 values of FP64 are 16 bytes, got 8"),
         ("FP32", np.array([np.inf, 0], "<f4").tobytes(), "infinite"),
         ("BYTES", b"\1\0\0", "end inside the length"),
+        ("BYTES", b"\0\0\0\0\3\0\0\0ab", "longer than the bytes that are left"),
         ("BYTES", b"\xff\xff\xff\xffab", "longer than the bytes that are left"),
         ("BYTES", b"\1\0\0\0\xff\0\0\0\0", "string 0 is not UTF-8"),
         ("BYTES", b"\0\0\0\0", "shape asks for 2 strings, the bytes hold 1"),
