@@ -87,7 +87,7 @@ def _put_tables(
         code = f"{CODES_INPUT}_{index}"
         if not any(code in node.output for node in draft.prefix):
             position = draft.constant(f"{code}_position", np.array(index, np.int64))
-            draft.prefix.append(helper.make_node("Gather", [CODES_INPUT, position], [code], axis=1))
+            draft.prefix.append(helper.make_node("Gather", [CODES_INPUT, position], [code], axis=0))
         table = draft.constant(f"table_{name}", tables.with_null(column, rows, null_words.get(column)))
         draft.prefix.append(helper.make_node("Gather", [table, code], [name], axis=0))
 
@@ -194,7 +194,8 @@ def _state_inputs(model: onnx.ModelProto, numbers: int, strings: int) -> None:
     known -= {constant.name for constant in model.graph.initializer}
     if known - {MATRIX_INPUT, CODES_INPUT}:
         raise NotConvertibleError(f"the graph reads {sorted(known)} in a way that cannot be one matrix per type")
-    shapes = {MATRIX_INPUT: (TensorProto.DOUBLE, numbers), CODES_INPUT: (TensorProto.INT64, strings)}
-    for name in sorted(known, reverse=True):
-        kind, width = shapes[name]
-        model.graph.input.append(helper.make_tensor_value_info(name, kind, ["rows", width]))
+    inputs = {
+        MATRIX_INPUT: helper.make_tensor_value_info(MATRIX_INPUT, TensorProto.DOUBLE, ["rows", numbers]),
+        CODES_INPUT: helper.make_tensor_value_info(CODES_INPUT, TensorProto.INT64, [strings, "rows"]),
+    }
+    model.graph.input.extend(inputs[name] for name in sorted(known, reverse=True))

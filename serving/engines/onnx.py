@@ -3,7 +3,7 @@
 The graph's form (made by `serving.compile`):
 
     inputs   `numbers`  float64 (rows, numeric columns), as in `Rows`
-             `codes`    int64 (rows, string columns): position in `Bundle.vocabulary`; null is V, unseen V + 1
+             `codes`    int64 (string columns, rows): position in `Bundle.vocabulary`; null is V, unseen V + 1
              (either is absent when the model does not use it)
     outputs  `probabilities` (rows, classes), or (rows, 1) for the second of two, and `labels` only where they are not the most probable class;
              `values` (rows,) for regressors
@@ -12,7 +12,7 @@ Imports numpy, onnxruntime and msgspec only.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isnan
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,6 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from serving.bundle import Bundle
 from serving.errors import EngineError
 from serving.rows import Answers, Rows, Value
-from serving.signature import Signature
 
 INLINE_ROWS: Final = 64
 INLINE_SECONDS: Final = 0.0005
@@ -59,7 +58,7 @@ class OnnxEngine:
             raise EngineError(f"{folder / 'model.onnx'}: inputs {sorted(inputs)} are not those of a bundle")
         self._signature = bundle.signature
         self._takes_numbers = "numbers" in inputs
-        self._columns = _code_lookups(bundle) if "codes" in inputs else []
+        self._lookups = _code_lookups(bundle) if "codes" in inputs else []
         self._no_null_numbers, self._no_null_strings = _refused_nulls(bundle)
         self._answer = _answers_of(bundle, session)
         self._inline = bundle.latency.seconds_by_rows.get(INLINE_ROWS, float("inf")) <= INLINE_SECONDS
@@ -96,15 +95,12 @@ class OnnxEngine:
         feed: _Feed = {}
         if self._takes_numbers:
             feed["numbers"] = rows.numbers
-        if self._columns:
-            columns = self._columns
-            feed["codes"] = np.array(
-                [
-                    [get(value, unseen) for (get, unseen), value in zip(columns, row, strict=True)]
-                    for row in rows.strings
-                ],
-                dtype=np.int64,
-            )
+        if self._lookups:
+            columns = zip(*rows.strings, strict=True)
+            codes = [
+                code for codes_of, words in zip(self._lookups, columns, strict=True) for code in map(codes_of, words)
+            ]
+            feed["codes"] = np.array(codes, dtype=np.int64).reshape(len(self._lookups), len(rows))
         return feed
 
     def _null_message(self, rows: Rows) -> str:
@@ -133,26 +129,30 @@ class _ClassifierAnswers:
         self._pairs = list(shapes.get("probabilities", ()))[1:] == [1]
 
     def __call__(self, outputs: list[NDArray[Any]]) -> Answers | None:
-        at = self._probabilities_at
-        probabilities: list[list[float]] | None = None if at is None else outputs[at].tolist()
-        if probabilities is not None:
-            if any(isnan(row[0]) for row in probabilities):
-                return None
-            if self._pairs:
-                probabilities = [[1.0 - second, second] for (second,) in probabilities]
+        if self._probabilities_at is None:
+            return Answers(self._labels(outputs), None)
+        if self._pairs:
+            return self._second_of_two(outputs)
+        probabilities: list[list[float]] = outputs[self._probabilities_at].tolist()
+        if not isfinite(sum(map(sum, probabilities))):
+            return None
         if self._label_at is not None:
-            by_label = self._by_label
-            return Answers([by_label[label] for label in outputs[self._label_at].tolist()], probabilities)
-        assert probabilities is not None
-        return Answers(self._most_probable(probabilities), probabilities)
-
-    def _most_probable(self, probabilities: list[list[float]]) -> list[Value]:
-        """The first class with the greatest probability, as scikit-learn's argmax."""
+            return Answers(self._labels(outputs), probabilities)
         classes = self._classes
-        if len(classes) == 2:
-            first, second = classes
-            return [second if row[1] > row[0] else first for row in probabilities]
-        return [classes[row.index(max(row))] for row in probabilities]
+        return Answers([classes[row.index(max(row))] for row in probabilities], probabilities)
+
+    def _second_of_two(self, outputs: list[NDArray[Any]]) -> Answers | None:
+        """From p(second class) alone; a tie is the first class, as scikit-learn's argmax."""
+        chances: list[float] = outputs[self._probabilities_at or 0].ravel().tolist()
+        if not isfinite(sum(chances)):
+            return None
+        first, second = self._classes
+        labels = [second if chance > 0.5 else first for chance in chances]
+        return Answers(labels, [[1.0 - chance, chance] for chance in chances])
+
+    def _labels(self, outputs: list[NDArray[Any]]) -> list[Value]:
+        by_label = self._by_label
+        return [by_label[label] for label in outputs[self._label_at or 0].tolist()]
 
 
 def _answers_of(bundle: Bundle, session: ort.InferenceSession) -> Callable[[list[NDArray[Any]]], Answers | None]:
@@ -163,18 +163,18 @@ def _answers_of(bundle: Bundle, session: ort.InferenceSession) -> Callable[[list
 
 def _regressor_answers(outputs: list[NDArray[Any]]) -> Answers | None:
     values = outputs[0].ravel().tolist()
-    return None if any(map(isnan, values)) else Answers(values, None)
+    return Answers(values, None) if all(map(isfinite, values)) else None
 
 
-def codes_of(signature: Signature, vocabulary: Sequence[Sequence[str]]) -> list[dict[str | None, int]]:
-    """Per string column, value to code; null has the code after the last value, unseen values the one after that."""
-    columns = signature.string_columns
-    lookups: list[dict[str | None, int]] = []
-    for _, words in zip(columns, vocabulary, strict=True):
-        lookup: dict[str | None, int] = {word: code for code, word in enumerate(words)}
-        lookup[None] = len(words)
-        lookups.append(lookup)
-    return lookups
+class _Codes(dict[str | None, int]):
+    """Word to code; null has the code after the last word, every other word the one after that."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__({word: code for code, word in enumerate(words)} | {None: len(words)})
+        self._unseen = len(words) + 1
+
+    def __missing__(self, _word: str | None) -> int:
+        return self._unseen
 
 
 def _refused_nulls(bundle: Bundle) -> tuple[list[int], list[int]]:
@@ -185,10 +185,11 @@ def _refused_nulls(bundle: Bundle) -> tuple[list[int], list[int]]:
     return numbers, strings
 
 
-def _code_lookups(bundle: Bundle) -> list[tuple[Callable[[str | None, int], int], int]]:
-    if bundle.vocabulary is None:
-        raise EngineError("the model takes string codes but its bundle has no vocabulary: compile the model again")
-    return [(lookup.get, len(lookup)) for lookup in codes_of(bundle.signature, bundle.vocabulary)]
+def _code_lookups(bundle: Bundle) -> list[Callable[[str | None], int]]:
+    columns = bundle.signature.string_columns
+    if bundle.vocabulary is None or len(bundle.vocabulary) != len(columns):
+        raise EngineError("the bundle's vocabulary does not fit its string columns: compile the model again")
+    return [_Codes(words).__getitem__ for words in bundle.vocabulary]
 
 
 def _open_session(path: Path) -> ort.InferenceSession:
