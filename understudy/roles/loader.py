@@ -1,5 +1,6 @@
 """The loader: registry alias → bundle → role table; and the model processes of bundles that are not ONNX."""
 
+import logging
 import os
 import random
 import sys
@@ -24,6 +25,7 @@ from versioning.settings import VersioningSettings
 
 MODEL_COMMAND = (sys.executable, "-m", "understudy", "run", "model")
 _SETTLE_SECONDS = 0.25
+_log = logging.getLogger("understudy.serving")
 
 
 def main() -> int:
@@ -38,6 +40,9 @@ def main() -> int:
     loader = _loader(settings, shelf, builds, keeper)
     loader.resume(datetime.now(UTC))
     watcher.start()
+    _log.info(
+        "loader_started", extra={"models": ",".join(settings.models), "poll_seconds": settings.loader_poll_seconds}
+    )
     run(loader, stop, woken, settings.loader_poll_seconds)
     watcher.join()
     keeper.close()
