@@ -1,6 +1,7 @@
 """MlflowRegistry: Registry on an MLflow 3 server, or on a database file of its own."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from versioning.mlflow_edge import active_store, open_client, translated
 from versioning.registry import REASON_MAX_CHARACTERS, ModelVersion, RoleChange, check_alias, check_model_name
 from versioning.settings import VersioningSettings
 
+_log = logging.getLogger("understudy.versioning")
 _PAGE = 200
 _CHANGE_KEY = "understudy.change."
 
@@ -83,8 +85,7 @@ class MlflowRegistry:
             self._client.set_registered_model_tag(model_name, key, json.dumps(value))
 
     def history(self, model_name: str) -> list[RoleChange]:
-        tags = self._model(model_name).tags
-        return [_change(tags[key]) for key in sorted(tags) if key.startswith(_CHANGE_KEY)]
+        return list(_changes(self._model(model_name).tags))
 
     def _model(self, model_name: str) -> Any:
         with translated(self._settings, f"model {model_name!r}"):
@@ -127,8 +128,15 @@ def _logged_model_id(source: str) -> str | None:
     return name if name != source and name.startswith("m-") and "/" not in name else None
 
 
-def _change(text: str) -> RoleChange:
-    value = json.loads(text)
-    return RoleChange(
-        datetime.fromisoformat(value["at"]), value["model_version"], value["kind"], value.get("reason", "")
-    )
+def _changes(tags: Mapping[str, str]) -> Iterator[RoleChange]:
+    for key in sorted(key for key in tags if key.startswith(_CHANGE_KEY)):
+        try:
+            yield _change(json.loads(tags[key]))
+        except (ValueError, KeyError, TypeError):
+            # Somebody edited it by hand: one unreadable change must not block every promotion from then on.
+            _log.warning("unreadable_role_change", extra={"tag": key})
+
+
+def _change(value: Mapping[str, Any]) -> RoleChange:
+    at = datetime.fromisoformat(value["at"])
+    return RoleChange(at, value["model_version"], value["kind"], value.get("reason", ""))

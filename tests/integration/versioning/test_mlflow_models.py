@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from versioning.artifacts import fetch_model
 from versioning.connect import open_registry, open_tracking
 from versioning.errors import ArtifactError, ForbiddenModelError, NotFoundError, RegistryUnavailableError
-from versioning.mlflow_edge import quiet
+from versioning.mlflow_edge import open_client, quiet
 from versioning.mlflow_pyfunc import load_pyfunc
 from versioning.mlmodel import ColumnSpec
-from versioning.registry import ModelVersion, Registry
+from versioning.registry import ModelVersion, Registry, RoleChange
 from versioning.roles import Decision, RoleNames, promote
 from versioning.settings import VersioningSettings
 from versioning.tracking import PROFILE_FILE
@@ -185,6 +185,18 @@ def test_a_users_own_python_model_is_refused_until_it_is_allowed(
 
     allowed = trust_policy(settings.model_copy(update={"allow_pickle": "doubler"}), "doubler")
     assert load_pyfunc(folder, allowed).predict(ROWS).equals(ROWS * 2)
+
+
+def test_a_change_somebody_edited_by_hand_does_not_hide_the_others(
+    settings: VersioningSettings, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.register("edited", "s3://models/edited")
+    change = RoleChange(datetime.now(UTC), "1", "promoted")
+    registry.record_change("edited", change)
+    open_client(settings).set_registered_model_tag("edited", "understudy.change.2026", "oops")
+
+    assert registry.history("edited") == [change]
+    assert "unreadable_role_change" in caplog.messages
 
 
 def test_two_stores_in_one_process_do_not_mix(settings: VersioningSettings, registry: Registry, tmp_path: Path) -> None:

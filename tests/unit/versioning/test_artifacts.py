@@ -114,6 +114,16 @@ def test_a_digest_depends_on_names_and_contents_only(skops_model: Path, tmp_path
     assert digest_of(copy) != digest_of(skops_model)
 
 
+def test_contents_cannot_pass_for_another_file(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "one" / "a").write_bytes(b"1:b:")
+    for name in ("a", "b"):
+        (tmp_path / "two" / name).touch()
+
+    assert digest_of(tmp_path / "one") != digest_of(tmp_path / "two")
+
+
 def test_the_same_version_of_another_registry_is_another_model(
     version: ModelVersion, settings: VersioningSettings
 ) -> None:
