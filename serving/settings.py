@@ -33,7 +33,7 @@ class ServingSettings(BaseSettings):
     )
     max_body_bytes: int = Field(10_485_760, description="Largest request body, in bytes (413 above).", gt=0)
     max_batch_rows: int = Field(10_000, description="Most rows in one request (413 above).", gt=0)
-    max_json_depth: int = Field(16, description="Deepest nesting of a JSON body (400 above).", gt=1)
+    max_json_depth: int = Field(16, description="Deepest nesting of a JSON body (413 above).", gt=1)
     max_in_flight: int = Field(2_000, description="Most requests one worker holds at once (429 above).", gt=0)
     rate_limit_per_second: float = Field(
         0.0, description="Requests a second each API key may make, per worker (429 above); 0 is no limit.", ge=0
