@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from streaming.metrics import LOG_BYTES, LOG_DELETED_SEGMENTS
 from streaming.segments.layout import (
-    PartitionSpan,
     bytes_on_disk,
     is_live,
     partition_folders,
@@ -26,6 +25,7 @@ from streaming.segments.layout import (
     segment_path,
     segments_of,
     span_of,
+    tail_of,
 )
 from streaming.segments.offsets import read_offsets
 from streaming.settings import StreamingSettings
@@ -99,7 +99,7 @@ def _deletable(log_dir: Path, committed: dict[str, int]) -> Iterator[_Segment]:
         segments = segments_of(folder)
         # a segment ends where the next one begins
         closed = [first for first, following in pairwise(segments) if following <= done]
-        if segments and len(closed) == len(segments) - 1 and _last_is_done(folder, done):
+        if segments and len(closed) == len(segments) - 1 and _last_is_done(folder, segments[-1], done):
             closed.append(segments[-1])
         written = 0.0
         for first in closed:
@@ -111,11 +111,8 @@ def _deletable(log_dir: Path, committed: dict[str, int]) -> Iterator[_Segment]:
                 yield _Segment(written, path, status.st_size)
 
 
-def _last_is_done(folder: Path, done: int) -> bool:
-    if is_live(folder):
-        return False
-    span = span_of(folder)
-    return span is not None and span.next <= done
+def _last_is_done(folder: Path, last: int, done: int) -> bool:
+    return not is_live(folder) and tail_of(segment_path(folder, last), last, live=False).next <= done
 
 
 def _delete(segment: _Segment) -> int:
@@ -139,8 +136,9 @@ def _remove_if_done(folder: Path) -> None:
     if is_live(folder):
         return
     segments = segments_of(folder)
-    if segments == [0] and span_of(folder) == PartitionSpan(0, 0, live=False):
-        segment_path(folder, 0).unlink(missing_ok=True)
+    first = segment_path(folder, 0)
+    if segments == [0] and not first.stat().st_size:
+        first.unlink(missing_ok=True)
     elif segments or removed_partition(folder.parent, folder.name) is None:
         return
     for path in (folder / "torn", folder / "lock"):

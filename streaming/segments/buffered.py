@@ -36,6 +36,8 @@ class BufferedWriter:
         """Keeps the groups in memory; see `EventWriter.append`."""
         size = len(encode_block(groups, 0, self._writer.max_event_bytes).data)
         with self._guard:
+            if self._stop.is_set():
+                raise LogUnavailableError("this writer is closed: open another")
             if self._waiting_bytes + size > _MAX_WAITING_BYTES:
                 raise LogFullError("the log does not take events and 64 MiB of them wait: see the log of this process")
             self._waiting += groups
@@ -43,7 +45,8 @@ class BufferedWriter:
 
     def close(self) -> None:
         """Appends what waits and gives the partition up. Idempotent."""
-        self._stop.set()
+        with self._guard:
+            self._stop.set()
         self._thread.join()
         self._writer.close()
 

@@ -27,6 +27,7 @@ class Cursor:
         """Begins at `offset`, or without one at the first event received at or after `start`, or at the beginning."""
         self._folder = folder
         self._start = start
+        self._began: int | None = None
         self._offset = offset  # where to go on once the values at hand are handed out
         self._first: int | None = None  # the segment being read
         self._ceiling: int | None = None  # where the next segment begins
@@ -44,6 +45,13 @@ class Cursor:
     def finished(self) -> bool:
         """Whether there is nothing left and never will be."""
         return self._ended and self._taken == len(self._values)
+
+    @property
+    def passed(self) -> range:
+        """From the sequence after the last event handed out to the next that may be: what was lost between them."""
+        reached = self._offset if self._taken == len(self._values) else self._values_first + self._taken
+        handed = self._values_first + self._taken if self._values else self._began
+        return range(handed or 0, reached or 0)
 
     def look(self) -> None:
         """Asks the folder for new segments and whether the writer lives."""
@@ -75,7 +83,7 @@ class Cursor:
         if self._offset is None:
             received = None if self._start is None else first_received(self._folder, segments, self._start)
             self._offset = segments[0] if received is None else received
-        offset = self._offset
+        offset = self._began = self._offset
         self._enter(max((first for first in segments if first <= offset), default=segments[0]))
 
     def _enter(self, first: int) -> None:
@@ -96,7 +104,7 @@ class Cursor:
     def _fill(self) -> bool:
         """Reads on until there are values; False when there is nothing more for now."""
         while not self._ended and self._step():
-            if self._values:
+            if self._taken < len(self._values):
                 return True
         return False
 
@@ -132,7 +140,8 @@ class Cursor:
         run = decode_run(data, self._sequence, ceiling=self._ceiling, closing=closing)
         assert self._offset is not None
         skipped = max(0, self._offset - self._sequence)
-        self._values, self._values_first, self._taken = run.values[skipped:], self._sequence + skipped, 0
+        if len(run.values) > skipped:
+            self._values, self._values_first, self._taken = run.values[skipped:], self._sequence + skipped, 0
         self._sequence += len(run.values)
         self._offset = max(self._offset, self._sequence)
         self._position += run.used

@@ -106,14 +106,20 @@ def tail_of(path: Path, first: int, *, live: bool) -> Tail:
     return Tail(first, 0)
 
 
-def span_of(folder: Path) -> PartitionSpan | None:
-    """What a partition's folder holds; None when it is gone."""
+def span_of(folder: Path, quarantined: Mapping[str, tuple[int, int]] | None = None) -> PartitionSpan | None:
+    """What a partition's folder holds; None when it is gone.
+
+    Args:
+        folder: The partition's.
+        quarantined: `quarantined_in(log_dir)`, where the caller has it.
+    """
     live = is_live(folder)
     segments = segments_of(folder)
     if not segments:
         return None
     tail = tail_of(segment_path(folder, segments[-1]), segments[-1], live=live)
-    events, size = _quarantined(folder.parent).get(folder.name, (0, 0))
+    known = quarantined_in(folder.parent) if quarantined is None else quarantined
+    events, size = known.get(folder.name, (0, 0))
     # sequences begin at 0 in every partition, whatever has been deleted since
     return PartitionSpan(0, tail.next, live, events, size, 0 if live else tail.loose_bytes)
 
@@ -121,8 +127,9 @@ def span_of(folder: Path) -> PartitionSpan | None:
 def partitions(log_dir: Path) -> Mapping[str, PartitionSpan]:
     """What every partition holds or ever held, by name."""
     spans = {path.stem: span for path, span in _ledger(log_dir)}
+    quarantined = quarantined_in(log_dir)
     for folder in partition_folders(log_dir):
-        span = span_of(folder)
+        span = span_of(folder, quarantined)
         if span is not None:
             spans[folder.name] = span
     return spans
@@ -169,7 +176,7 @@ def quarantine(log_dir: Path, partition: str, lost: range, damaged: bytes) -> bo
     return True
 
 
-def _quarantined(log_dir: Path) -> dict[str, tuple[int, int]]:
+def quarantined_in(log_dir: Path) -> dict[str, tuple[int, int]]:
     """Events and bytes quarantined, by partition."""
     totals: dict[str, tuple[int, int]] = {}
     reached: dict[str, int] = {}

@@ -47,6 +47,11 @@ class GroupOffsets:
         """The committed offset of a partition, None when the group never committed it."""
         return self._offsets.get(partition)
 
+    @property
+    def committed_any(self) -> bool:
+        """Whether this reader's group has ever committed."""
+        return bool(self._offsets)
+
     def commit(self, offsets: Mapping[str, int]) -> None:
         """Keeps offsets; those behind what is kept are ignored, as are all of a reader standing by."""
         if not self.activate():

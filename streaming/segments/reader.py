@@ -39,6 +39,7 @@ class SegmentReader:
         self._turn: deque[str] = deque()
         self._idle_until: dict[str, float] = {}
         self._done: set[str] = set()
+        self._passed: dict[str, range] = {}  # of partitions read to their end
         self._list_at = float("-inf")
         self._ends: dict[str, int] = {}
         self._closed = False
@@ -55,8 +56,18 @@ class SegmentReader:
         return []
 
     def commit(self, offsets: Mapping[str, int]) -> None:
-        """Keeps, per partition, the offset to read next after a restart. Never moves backwards."""
-        self._offsets.commit(offsets)
+        """Keeps, per partition, the offset to read next after a restart. Never moves backwards.
+
+        What was lost after the last event handed out is committed with it, so that it counts as read.
+        """
+        ahead = dict(offsets)
+        passed = {name: cursor.passed for name, cursor in self._cursors.items()} | self._passed
+        for name, lost in passed.items():
+            kept = ahead.get(name, self._offsets.offset(name))
+            if lost and (lost.start if kept is None else kept) >= lost.start:
+                ahead[name] = max(lost.stop, kept or 0)
+        if ahead:
+            self._offsets.commit(ahead)
 
     def committed(self) -> Mapping[str, int]:
         """What is committed, per partition; a deleted partition counts as read to its end."""
@@ -90,6 +101,14 @@ class SegmentReader:
             self._ends[folder.name] = end
         return end
 
+    def _read_before(self, folder: Path) -> bool:
+        """Whether the group has committed all that a dead writer left."""
+        committed = self._offsets.offset(folder.name)
+        segments = segments_of(folder)
+        if committed is None or not segments:
+            return False
+        return self._end(folder, segments[-1]) <= committed and folder.name in self._ends
+
     def _take(self, max_records: int) -> list[LogRecord]:
         now = self._clock()
         if now >= self._list_at:
@@ -120,6 +139,8 @@ class SegmentReader:
         return False
 
     def _forget(self, name: str) -> None:
+        if self._cursors[name].passed:
+            self._passed[name] = self._cursors[name].passed
         self._done.add(name)
         self._turn.remove(name)
         del self._cursors[name]
@@ -127,11 +148,17 @@ class SegmentReader:
 
     def _look(self) -> None:
         """Takes up new partitions and looks at the known ones."""
+        if self._offsets.committed_any:
+            self.commit({})
         for cursor in self._cursors.values():
             cursor.look()
         names = {folder.name: folder for folder in partition_folders(self._log_dir)}
         for name, folder in names.items():
-            if name not in self._cursors and name not in self._done:
+            if name in self._cursors or name in self._done:
+                continue
+            if self._read_before(folder):
+                self._done.add(name)
+            else:
                 self._cursors[name] = Cursor(folder, self._offsets.offset(name), self._start)
                 self._turn.append(name)
         self._done &= names.keys()

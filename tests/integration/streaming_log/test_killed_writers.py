@@ -86,7 +86,7 @@ def test_no_acked_event_is_lost_when_writers_are_killed_again_and_again(tmp_path
         numbers = read[process_id]
         assert numbers == list(range(len(numbers)))
         assert count <= len(numbers) <= count + 3
-        assert len(numbers) % 3 == 0
+        assert len(numbers) % 3 != 2  # the second group is there whole or not at all
     spans = partitions(tmp_path / "log").values()
     assert sum(span.next for span in spans) == len(records)
     assert not any(span.live or span.quarantined_bytes for span in spans)

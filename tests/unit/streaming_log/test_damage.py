@@ -211,3 +211,33 @@ def test_reading_goes_on_where_it_was_while_damage_is_met_and_segments_are_added
             offsets += [record.offset for record in reader.poll(10, 0.3)]
 
         assert offsets == [number for number in range(30) if number != 17]
+
+
+def test_what_was_lost_at_the_end_of_a_segment_counts_as_read() -> None:
+    with bench() as log:
+        places = written(log, [[1]] * 6)
+        end_of_first = max(place for place in places if place.path == places[0].path)
+        os.truncate(end_of_first.path, end_of_first.start)
+        log.crash()
+        left = [place for place in places if place.path != places[0].path]
+        os.truncate(left[0].path, 0)  # the last segment holds nothing: no event comes after the loss
+        reader = SegmentReader(log.log_dir, GroupOffsets(log.log_dir, "g"), None, clock=log.clock, wait=log.clock.wait)
+        records = reader.poll(100, 1.0)
+        reader.commit({records[-1].partition: records[-1].offset + 1})
+
+        assert reader.poll(100, 1.0) == []
+        assert reader.committed() == {"host-1": log.span().next}
+        assert sum(reader.lag().values()) == 0
+
+
+def test_what_a_reader_was_not_handed_yet_is_not_committed_for_it() -> None:
+    with bench() as log:
+        written(log, [[1]] * 12)
+        reader = SegmentReader(log.log_dir, GroupOffsets(log.log_dir, "g"), None, clock=log.clock, wait=log.clock.wait)
+        first = reader.poll(2, 1.0)
+        reader.commit({"host-1": 1})
+        reader.poll(3, 1.0)
+        reader.commit({})
+
+        assert [record.offset for record in first] == [0, 1]
+        assert reader.committed() == {"host-1": 1}

@@ -148,3 +148,12 @@ def test_a_raw_newline_among_several_events_is_a_defect() -> None:
 
 def test_a_lone_event_may_contain_a_newline() -> None:
     assert decode_run(encode_block([[b"a\nb"]], 0, 10).data, 0).values == [b"a\nb"]
+
+
+def test_a_search_passes_over_frames_of_earlier_sequences() -> None:
+    data = encode_block([[b"a"]], 3, 10).data + encode_block([[b"b"]], 9, 10).data
+
+    found = find_frame(data, 0, 4)
+
+    assert found is not None
+    assert found.first == 9

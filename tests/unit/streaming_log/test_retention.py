@@ -100,6 +100,16 @@ def test_a_segment_half_committed_stays(log: SegmentLog, tmp_path: Path) -> None
     assert enforce(tmp_path / "log", policy(days=0.0001), NOW + timedelta(days=1)) == 4000
 
 
+def test_the_last_segment_of_a_dead_writer_stays_for_its_last_event(log: SegmentLog, tmp_path: Path) -> None:
+    fill(log, 4).close()
+    reader = log.reader("indexer")
+    (name,) = {record.partition for record in reader.poll(100, 0.0)}
+    reader.commit({name: 3})
+    assert enforce(tmp_path / "log", policy(), NOW + timedelta(days=8)) == 0
+    reader.commit({name: 4})
+    assert enforce(tmp_path / "log", policy(), NOW + timedelta(days=8)) == 4000
+
+
 def test_a_deleted_partition_is_remembered_for_ever(log: SegmentLog, tmp_path: Path) -> None:
     fill(log, 12).close()
     name = read_all(log, "indexer")[0].partition
