@@ -123,7 +123,8 @@ def _onnx_bundle(
     words = _words(subject.signature, compiled)
     rows = _groups(subject, words)
     expected = [original_answers(original, group.rows) for group in rows]
-    judge = judge_for(expected[0], classifier=subject.classes is not None)
+    quartiles = subject.profile.prediction_quartiles if subject.profile is not None else ()
+    judge = judge_for(expected[0], classifier=subject.classes is not None, quartiles=quartiles)
     bundle = msgspec.structs.replace(unproven, vocabulary=compiled.vocabulary)
     candidates = dict.fromkeys(words, (*converted.null_words, "None", "nan", ""))
     with _engine(draft, bundle, compiled) as engine:
@@ -178,7 +179,8 @@ def _groups(subject: Subject, words: Mapping[str, Sequence[str]]) -> list[RowGro
     kind = "ranges" if not known else "profile" if subject.profile is not None else "example"
     found = groups(subject.signature, base_rows(subject.signature, known, words), kind, words)
     if subject.profile is not None and subject.example:
-        found.append(RowGroup("example", as_rows(subject.signature, subject.example[:_PROFILE_ROWS])))
+        example = base_rows(subject.signature, subject.example, words)
+        found.append(RowGroup("example", as_rows(subject.signature, example)))
     return found
 
 

@@ -90,8 +90,8 @@ class Judge:
         return all(self.difference(*pair) <= self.limit for pair in zip(expected, found, strict=True))
 
 
-def judge_for(base: Sequence[Answer | None], *, classifier: bool) -> Judge:
-    """The measure of a model, from its own answers to the base rows.
+def judge_for(base: Sequence[Answer | None], *, classifier: bool, quartiles: Sequence[float] = ()) -> Judge:
+    """The measure of a model, from its own answers to the base rows; `quartiles` of its reference predictions if known.
 
     Raises:
         CompileError: The model answers none of them.
@@ -101,6 +101,8 @@ def judge_for(base: Sequence[Answer | None], *, classifier: bool) -> Judge:
         raise CompileError("the model itself cannot answer a single row of its own example or signature")
     if classifier:
         return Judge(None)
+    if len(quartiles) == 3 and quartiles[2] > quartiles[0]:
+        return Judge(quartiles[2] - quartiles[0])
     return Judge(quartile_range(np.array(answered, dtype=np.float64)))
 
 

@@ -49,12 +49,23 @@ def base_rows(
 ) -> list[Row]:
     """Up to 200 valid rows: the known ones as they are, then perturbations of them, or of nothing where none is known."""
     random = np.random.default_rng(seed)
-    valid = [dict(row) for row in known if set(row) >= {column.name for column in signature.columns}]
+    valid = [row for row in known if all(_fits(column, row) for column in signature.columns)]
     rows = [{column.name: row[column.name] for column in signature.columns} for row in valid[:_BASE_ROWS]]
     while len(rows) < _BASE_ROWS:
         start: Row = valid[len(rows) % len(valid)] if valid else {}
         rows.append({column.name: _vary(column, start, words, random) for column in signature.columns})
     return rows
+
+
+def _fits(column: Column, row: Row) -> bool:
+    """Whether a caller could send the row's value: profiles are drawn column by column and know no signature."""
+    value = row.get(column.name)
+    if value is None:
+        return column.name in row and (column.nullable or column.kind == "float")
+    if column.kind == "string":
+        return isinstance(value, str)
+    number = isinstance(value, (bool, int, float, np.number, np.bool_))
+    return number and (column.kind == "float" or float(value).is_integer())
 
 
 def _vary(column: Column, start: Row, words: Mapping[str, Sequence[str]], random: np.random.Generator) -> Any:

@@ -13,6 +13,7 @@ from serving.bundle import Bundle
 from serving.compile.build import Subject, build
 from serving.compile.request import CompileRequest
 from serving.signature import Column, Signature
+from versioning.profile import Profile
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 BuildBundle = Callable[..., tuple[Path, Bundle]]
@@ -62,13 +63,15 @@ def rows_of_frame(frame: pd.DataFrame, count: int) -> list[dict[str, Any]]:
 def make_bundle(tmp_path: Path) -> BuildBundle:
     """`make_bundle(fitted, frame, nullable=…)` → (folder, bundle)."""
 
-    def make(estimator: Any, frame: pd.DataFrame, *, nullable: Sequence[str] = ()) -> tuple[Path, Bundle]:
+    def make(
+        estimator: Any, frame: pd.DataFrame, *, nullable: Sequence[str] = (), profile: Profile | None = None
+    ) -> tuple[Path, Bundle]:
         source = tmp_path / "source"
         source.mkdir()
         (source / "MLmodel").write_text("flavors: {}\n")
         out = tmp_path / "bundles" / "1-abc"
         request = CompileRequest(source=str(source), out=str(out), model_name="m", model_version="1", digest="abc")
-        subject = Subject(estimator, signature_of_frame(frame, nullable), rows_of_frame(frame, 5))
+        subject = Subject(estimator, signature_of_frame(frame, nullable), rows_of_frame(frame, 5), profile)
         return out, build(request, subject, NOW)
 
     return make

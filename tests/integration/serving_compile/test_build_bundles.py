@@ -33,13 +33,16 @@ from serving.engines.onnx import OnnxEngine
 from serving.engines.original import OriginalModel
 from serving.errors import EngineError
 from serving.rows import Rows
+from versioning.profile import ReferenceAnswers, build_profile
 
 NUMBERS = ["hour", "distance", "delay", "wet"]
 STRINGS = ["carrier", "origin"]
 
 
 class MakeBundle(Protocol):
-    def __call__(self, estimator: Any, frame: pd.DataFrame, *, nullable: Any = ()) -> tuple[Path, Bundle]: ...
+    def __call__(
+        self, estimator: Any, frame: pd.DataFrame, *, nullable: Any = (), profile: Any = None
+    ) -> tuple[Path, Bundle]: ...
 
 
 def _with_strings(encoder: Any, model: Any) -> Pipeline:
@@ -295,6 +298,21 @@ def test_one_row_and_many_rows_get_the_same_answers(
 
     assert [one.predictions[0] for one in alone] == together.predictions
     assert [one.probabilities[0] for one in alone if one.probabilities] == together.probabilities
+
+
+def test_the_proof_takes_its_rows_from_the_profile(
+    make_bundle: MakeBundle, flights: pd.DataFrame, late: "pd.Series[bool]"
+) -> None:
+    estimator = build_pipeline("logistic", flights, "classifier", seed=0).fit(flights, late)
+    answers = ReferenceAnswers("classifier", estimator.predict(flights), late.to_numpy(), classes=[False, True])
+    profile = build_profile({str(name): flights[name].to_numpy() for name in flights}, answers)
+
+    folder, bundle = make_bundle(estimator, flights, nullable=STRINGS, profile=profile)
+
+    assert bundle.parity is not None
+    assert bundle.parity.kinds[0] == "profile"
+    assert "example" in bundle.parity.kinds
+    _assert_same_answers(folder, bundle, estimator, flights)
 
 
 def test_no_rows_get_no_answers(make_bundle: MakeBundle) -> None:
