@@ -116,9 +116,9 @@ def test_every_row_is_sent_and_its_label_follows(api: _Api) -> None:
 
 def test_a_label_is_never_sent_before_the_simulated_clock_knows_it(api: _Api) -> None:
     plan = Plan(rate_per_second=100.0, connections=1)
-    simulate(_rows(120, known_after=timedelta(hours=40)), api.address, plan)
+    simulate(_rows(220, known_after=timedelta(hours=100)), api.address, plan)
     first_label = api.order.index("label e0")
-    assert api.order.index("row e40") < first_label < api.order.index("row e119")
+    assert api.order.index("row e100") < first_label < api.order.index("row e219")
 
 
 def test_labels_still_unknown_at_the_end_can_be_kept_back(api: _Api) -> None:

@@ -176,6 +176,11 @@ def test_independent_rows_have_no_variance_inflation_and_blocked_ones_do() -> No
     assert _phi(blocked) > 10
 
 
+def test_phi_of_blocks_that_are_all_alike_inside_is_their_size_corrected_for_being_part_of_the_whole() -> None:
+    days = [name for name in "abcdefgh" for _ in range(200)]
+    assert _phi(profile_column("x", days, ordered=True)) == pytest.approx(200 / (1 - 200 / 1600), rel=1e-4)
+
+
 def test_phi_is_not_claimed_without_order_or_rows() -> None:
     numbers = np.random.default_rng(7).normal(size=1_599)
     assert profile_column("x", numbers).phi_by_rows == {}
