@@ -158,6 +158,17 @@ def test_predictions_come_newest_first_and_never_more_than_asked(store: Store, e
     assert newest_first[:3] == ids(store.reader.predictions(PredictionQuery(model_name="flights", limit=3)))
 
 
+def test_several_versions_of_one_day_come_as_one_newest_first(store: Store, events: Any) -> None:
+    written = [
+        events.prediction(number, received=NOON + timedelta(seconds=number), model_version=str(number % 3))
+        for number in range(9)
+    ]
+    put(store, *written)
+    newest_first = [id_of(item) for item in reversed(written)]
+    assert ids(store.reader.predictions(PredictionQuery(model_name="flights", limit=4))) == newest_first[:4]
+    assert ids(store.reader.predictions(PredictionQuery())) == newest_first
+
+
 def test_a_time_range_includes_its_start_and_not_its_end(store: Store, events: Any) -> None:
     moments = [NOON, NOON + timedelta(milliseconds=1), NOON + timedelta(days=1), NOON + timedelta(days=2)]
     written = [events.prediction(number, received=moment) for number, moment in enumerate(moments)]
