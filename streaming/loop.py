@@ -100,7 +100,7 @@ def run_loop(
     while not stop.is_set():
         records = reader.poll(chosen.max_records, chosen.poll_seconds)
         if records:
-            if not _carry_out(effect, records, stop, chosen, spread):
+            if not _carry_out(effect, records, stop, chosen, spread=spread):
                 return
             reader.commit(next_offsets(records))
         between()
@@ -111,6 +111,7 @@ def _carry_out(
     records: Sequence[LogRecord],
     stop: threading.Event,
     policy: LoopPolicy,
+    *,
     spread: Callable[[], float],
 ) -> bool:
     """Offers the batch until it is taken; False when told to stop before that."""
