@@ -20,6 +20,7 @@ from serving.rows import Answers, Rows
 
 _LONGEST_SOCKET_PATH = 100
 _RECONNECT_SECONDS = 0.05
+_BREAKS = 2
 _RECEIVE_BYTES = 1 << 16
 
 
@@ -75,29 +76,25 @@ class ProcessEngine:
 
     def close(self) -> None:
         """Closes the idle connections now, the busy ones when their call ends."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, deque()
-        for connection in idle:
-            connection.close()
+        self._closed = True
+        self._close_idle()
 
     def _ask(self, request: bytes) -> frames.Reply:
-        kept = self._take_idle()
-        if kept is not None:
+        breaks = 0
+        while True:
+            connection = self._take_idle() or self._connect()
             try:
-                return self._exchange(kept, request)
-            except ConnectionError:
-                # The process was restarted since this connection last served. Answering changes nothing in a model,
-                # so asking the new process again is safe.
-                pass
+                return self._exchange(connection, request)
             except TimeoutError as error:
-                raise self._too_slow() from error
-        try:
-            return self._exchange(self._connect(), request)
-        except TimeoutError as error:
-            raise self._too_slow() from error
-        except ConnectionError as error:
-            raise EngineError(f"the model process ended in the middle of a call: {error}") from error
+                raise EngineError(f"the model process did not answer within {self._timeout_seconds:g} s") from error
+            except ConnectionError as error:
+                # A kept connection may be to a process that was restarted since, a new one to a process that is just
+                # ending. Answering changes nothing in a model, so asking again is safe; not for ever, because the
+                # rows themselves may be what ends it.
+                breaks += 1
+                if breaks > _BREAKS:
+                    raise EngineError(f"the model process ended in the middle of a call: {error}") from error
+                self._close_idle()
 
     def _exchange(self, connection: socket.socket, request: bytes) -> frames.Reply:
         try:
@@ -128,6 +125,12 @@ class ProcessEngine:
             else:
                 return connection
 
+    def _close_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, deque()
+        for connection in idle:
+            connection.close()
+
     def _take_idle(self) -> socket.socket | None:
         with self._lock:
             return self._idle.pop() if self._idle else None
@@ -138,9 +141,6 @@ class ProcessEngine:
                 self._idle.append(connection)
                 return
         connection.close()
-
-    def _too_slow(self) -> EngineError:
-        return EngineError(f"the model process did not answer within {self._timeout_seconds:g} s")
 
 
 def _receive(connection: socket.socket, deadline: float) -> bytes:

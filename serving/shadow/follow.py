@@ -10,7 +10,7 @@ from pathlib import Path
 
 from serving.bundle import RoleEntry, read_bundle, read_role_table
 from serving.engines import open_engine
-from serving.engines.model_keeper import ModelKeeper
+from serving.engines.model_keeper import ModelKeeper, RestartPolicy
 from serving.errors import EngineError
 from serving.settings import ServingSettings
 from serving.shadow.answers import Understudy
@@ -21,7 +21,10 @@ from streaming.log import EventLog
 from streaming.loop import LoopPolicy, run_loop
 
 _POLICY = LoopPolicy(max_records=1_000, poll_seconds=0.5)
-_PATIENCE_SECONDS = 20.0
+# Longer than the longest pause and a slow start together, or a row that ends its model process could never be told
+# from a process that is away, and its batch would be offered for ever.
+_PATIENCE_SECONDS = 90.0
+_RESTARTS = RestartPolicy(longest_pause_seconds=5.0)
 _RETRY_SECONDS = 5.0
 _log = logging.getLogger("understudy.serving")
 
@@ -106,7 +109,7 @@ class ShadowFollower:
 
     @contextmanager
     def _processes(self, folders: set[Path], over: threading.Event) -> Iterator[None]:
-        keeper = ModelKeeper(self._run_dir, self._parts.model_command)
+        keeper = ModelKeeper(self._run_dir, self._parts.model_command, _RESTARTS)
         keeper.keep(folders)
         try:
             with _thread(lambda: keeper.watch(over), over):

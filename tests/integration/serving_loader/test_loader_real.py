@@ -3,6 +3,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,14 @@ from serving.engines.process import socket_path
 from serving.errors import EngineError
 from serving.row_codec import RowCodec
 from serving.rows import Rows
-from streaming.codec import decode
-from streaming.events import ControlEvent
+from streaming.codec import decode, encode
+from streaming.events import ControlEvent, PredictionEvent
+from streaming.ids import new_event_ids
 from streaming.segments import open_segment_log
 from streaming.settings import StreamingSettings
 from versioning.settings import VersioningSettings
 
+pytestmark = pytest.mark.slow
 MAIL = Rows(np.empty((2, 0)), [("buy cheap pills",), ("minutes of the lunch",)])
 
 
@@ -195,3 +199,48 @@ def test_model_processes_end_with_the_supervisor(house: Any, until: Any, tmp_pat
 
     until(lambda: model_pid(house) is None)
     loader.wait(30)
+
+
+def test_a_shadow_asks_a_process_of_its_own_at_its_own_priority(house: Any, until: Any) -> None:
+    house.models = "mail"
+    house.registry.set_alias("mail", "shadow", "1")
+    house.start()
+    until(lambda: house.roles("mail") == {"shadow": "1"})
+    bundle = Path(house.bundles("mail") / house.table("mail").roles["shadow"].bundle)
+    log = open_segment_log(StreamingSettings(data_dir=house.folder))
+    now = datetime.now(UTC)
+    event = PredictionEvent(
+        event_time=now,
+        recorded_at=now,
+        event_id=new_event_ids(1)[0],
+        request_id="r",
+        model_name="mail",
+        model_version="0",
+        role="production",
+        features={"text": "buy cheap pills"},
+    )
+    with closing(log.writer()) as writer:
+        writer.append([[encode(event)]])
+    environment = os.environ | {"DATA_DIR": str(house.folder), "MODELS": "mail", "SUPERVISOR_PID": str(os.getpid())}
+    shadow = subprocess.Popen([sys.executable, "-m", "understudy", "run", "shadow"], env=environment)
+    with closing(log.reader("test")) as reader:
+        answers: list[PredictionEvent] = []
+
+        def answered() -> bool:
+            found = [decode(record.value) for record in reader.poll(10, 0.1)]
+            answers.extend(one for one in found if isinstance(one, PredictionEvent) and one.role == "shadow")
+            return bool(answers)
+
+        until(answered)
+    paths = [socket_path(bundle, house.folder / "run"), socket_path(bundle, house.folder / "run" / "shadow-mail")]
+    callers, shadows = [owner_pid(lock_path(path)) for path in paths]
+
+    assert (answers[0].prediction, answers[0].outcome, answers[0].origin_event_id) == ("spam", "ok", event.event_id)
+    assert callers is not None
+    assert shadows not in (None, callers)
+    if sys.platform == "linux":
+        assert os.sched_getscheduler(shadows or 0) == os.SCHED_IDLE
+        assert os.sched_getscheduler(callers) == os.SCHED_OTHER
+    shadow.send_signal(signal.SIGTERM)
+    assert shadow.wait(30) == 0
+    assert owner_pid(lock_path(paths[1])) is None

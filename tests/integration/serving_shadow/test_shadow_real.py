@@ -138,6 +138,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     stage.stop()
 
 
+@pytest.mark.slow
 def test_killed_ten_times_it_answers_every_event_exactly_once_by_id(stage: Stage) -> None:
     for _ in range(10):
         before = len(stage.answers("2"))
