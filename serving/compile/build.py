@@ -128,7 +128,7 @@ def _onnx_bundle(
     bundle = msgspec.structs.replace(unproven, vocabulary=compiled.vocabulary)
     candidates = dict.fromkeys(words, (*converted.null_words, "None", "nan", ""))
     with _engine(draft, bundle, compiled) as engine:
-        null_words = find_null_words(engine, judge, subject.signature, rows, expected, candidates)
+        null_words = find_null_words(engine, judge, rows, expected, signature=subject.signature, candidates=candidates)
         refused = refused_nulls(engine, rows, expected)
     compiled = assemble(converted, subject.signature, null_words)
     details = {"refuses_null": refused, "precision": "single" if single else "double"}

@@ -14,9 +14,10 @@ Answered = Sequence[Sequence[Answer | None]]
 def find_null_words(
     engine: Engine,
     judge: Judge,
-    signature: Signature,
     groups: Sequence[RowGroup],
     expected: Answered,
+    *,
+    signature: Signature,
     candidates: Mapping[str, Sequence[str]],
 ) -> dict[str, str | None]:
     """Per string column the word whose answers the model gives to null; None: those of an unseen word.

@@ -129,18 +129,14 @@ def test_a_forest_breaks_ties_of_votes_as_the_original(make_bundle: MakeBundle, 
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_other_classifiers_get_an_engine_that_answers(make_bundle: MakeBundle, estimator: Any) -> None:
+def test_other_classifiers_are_compiled_and_answer_alike(make_bundle: MakeBundle, estimator: Any) -> None:
     cancer = load_breast_cancer(as_frame=True)
     scaled = (cancer.data - cancer.data.mean()) / cancer.data.std()
     estimator.fit(scaled, cancer.target)
 
     folder, bundle = make_bundle(estimator, scaled)
 
-    if bundle.engine == "onnx":
-        _assert_same_answers(folder, bundle, estimator, scaled)
-    else:
-        assert bundle.engine_reason
-        assert (folder / "model" / "MLmodel").exists()
+    _assert_same_answers(folder, bundle, estimator, scaled)
 
 
 @pytest.mark.parametrize(
