@@ -16,8 +16,12 @@ LOG_TORN_TAILS = Counter("log_torn_tails", "Unfinished last writes of dead write
 LOG_GAP_EVENTS = Counter("log_gap_events", "Events deleted before a reader that holds nothing back had read them.")
 
 # the event store and the reader loop
-INDEXED_EVENTS = Counter("indexed_events", "Events the store has taken, by resolution: stored or duplicate.", ["outcome"])
-DEAD_LETTERS = Counter("dead_letters", "Events set aside for a person because the store can never take them.", ["reason"])
+INDEXED_EVENTS = Counter(
+    "indexed_events", "Events the store has taken, by resolution: stored or duplicate.", ["outcome"]
+)
+DEAD_LETTERS = Counter(
+    "dead_letters", "Events set aside for a person because the store can never take them.", ["reason"]
+)
 EVENT_LAG_SECONDS = Gauge(
     "event_lag_seconds",
     "Age of the newest event the indexer has stored; 0 when it has read everything.",
