@@ -14,7 +14,7 @@ from serving.loader.figures import Figures
 from serving.loader.plan import next_roles, next_table
 from serving.loader.shelf import Shelf
 from serving.loader.specs import PRODUCTION, ModelSpec
-from versioning.errors import NotFoundError, RegistryUnavailableError
+from versioning.errors import NotFoundError, VersioningError
 from versioning.registry import ModelVersion, Registry
 
 _RETIREMENT = timedelta(seconds=30)
@@ -91,7 +91,7 @@ class Loader:
             self._registry = self._registry or self._parts.registry()
             for model in self._models:
                 self._poll_model(self._registry, model, now)
-        except RegistryUnavailableError as error:
+        except VersioningError as error:
             metrics.loader_polls_total.labels("unavailable").inc()
             _log.warning("registry_unavailable", extra={"error": str(error)})
         else:
