@@ -158,7 +158,8 @@ class Cursor:
             return False
         if withheld.used:
             return self._decode(data[: withheld.used], closing=False)
-        self._quarantine(frame.first, data[: frame.start])
+        if not self._quarantine(frame.first, data[: frame.start]):
+            return False
         self._position += frame.start
         return True
 
@@ -169,7 +170,8 @@ class Cursor:
                     # a folder read while two segments were made may show the second only
                     self.look()
                     return True
-                self._quarantine(self._ceiling, data)
+                if not self._quarantine(self._ceiling, data):
+                    return False
             self._enter(self._ceiling)
             self.look()
             return True
@@ -186,10 +188,15 @@ class Cursor:
         known, self._suspect = self._suspect == place, place
         return not known
 
-    def _quarantine(self, following: int, damaged: bytes) -> None:
-        """Copies damaged bytes aside and goes on with the sequence `following`."""
+    def _quarantine(self, following: int, damaged: bytes) -> bool:
+        """Copies damaged bytes aside and goes on with the sequence `following`; False while they cannot be copied."""
         lost = range(self._sequence, following)
-        if quarantine(self._folder.parent, self._folder.name, lost, damaged):
+        try:
+            fresh = quarantine(self._folder.parent, self._folder.name, lost, damaged)
+        except OSError as error:
+            _log.warning("log_quarantine_failed", extra={"log_partition": self._folder.name, "reason": str(error)})
+            return False
+        if fresh:
             LOG_QUARANTINED_EVENTS.inc(len(lost))
             LOG_QUARANTINED_BYTES.inc(len(damaged))
             _log.error(
@@ -199,6 +206,7 @@ class Cursor:
         self._sequence = following
         assert self._offset is not None
         self._offset = max(self._offset, following)
+        return True
 
 
 def _count_gap(partition: str, lost: range) -> None:

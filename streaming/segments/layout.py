@@ -196,7 +196,7 @@ def mark_torn(folder: Path) -> bool:
     """Notes that a torn tail has been counted; returns whether this call was the first."""
     try:
         os.close(os.open(folder / "torn", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-    except (FileExistsError, FileNotFoundError):
+    except OSError:
         return False
     return True
 

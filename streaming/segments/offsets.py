@@ -61,8 +61,13 @@ class GroupOffsets:
         if not ahead:
             return
         kept = {name: offset for name, offset in self._offsets.items() if self._exists(name)}
-        write_atomically(self._path, json.dumps(kept | ahead).encode())
-        self._offsets = kept | ahead
+        try:
+            write_atomically(self._path, json.dumps(kept | ahead).encode())
+        except OSError as error:
+            # Read again after a restart rather than stop reading: on a full disk only reading on makes room.
+            _log.warning("log_commit_failed", extra={"group": self._group, "reason": str(error)})
+        else:
+            self._offsets = kept | ahead
 
     def committed(self) -> dict[str, int]:
         """What is kept, by partition; a deleted partition counts as read to its end."""

@@ -124,6 +124,19 @@ def test_a_commit_never_moves_backwards(open_log: OpenLog) -> None:
     assert offsets_after(records[:2]) == second.committed()
 
 
+def test_a_group_that_had_read_everything_goes_on_with_what_comes_after(open_log: OpenLog) -> None:
+    writer = open_log().writer()
+    writer.append([[b"a"]])
+    first = open_log().reader("g")
+    first.commit(offsets_after(read(first, 1)))
+    first.close()
+    second = open_log().reader("g")
+    second.poll(10, 0.0)
+    writer.append([[b"b"]])
+
+    assert values(read(second, 1)) == [b"b"]
+
+
 def test_groups_do_not_disturb_each_other(open_log: OpenLog) -> None:
     open_log().writer().append([[b"a"], [b"b"]])
     one, other = open_log().reader("one"), open_log().reader("other")

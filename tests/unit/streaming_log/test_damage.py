@@ -11,6 +11,7 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streaming.metrics import LOG_GAP_EVENTS
 from streaming.segments.frames import find_frame
 from streaming.segments.layout import PartitionSpan, partitions, segment_path, segments_of
 from streaming.segments.offsets import GroupOffsets
@@ -241,3 +242,48 @@ def test_what_a_reader_was_not_handed_yet_is_not_committed_for_it() -> None:
 
         assert [record.offset for record in first] == [0, 1]
         assert reader.committed() == {"host-1": 1}
+
+
+def test_what_was_handed_out_but_not_committed_is_not_committed_with_the_loss_behind_it() -> None:
+    with bench() as log:
+        places = written(log, [[1]] * 6)
+        os.truncate(places[4].path, places[4].start)
+        os.truncate(places[5].path, 0)
+        log.crash()
+        reader = SegmentReader(log.log_dir, GroupOffsets(log.log_dir, "g"), None, clock=log.clock, wait=log.clock.wait)
+        records = reader.poll(100, 1.0)
+        reader.commit({"host-1": 2})
+        reader.poll(100, 1.0)
+
+        assert len(records) == 4
+        assert reader.committed() == {"host-1": 2}
+
+
+def test_what_was_deleted_before_a_reader_came_to_it_is_a_counted_gap() -> None:
+    with bench() as log:
+        places = written(log, [[1]] * 11)
+        reader = SegmentReader(log.log_dir, GroupOffsets(log.log_dir, "g"), None, clock=log.clock, wait=log.clock.wait)
+        reader.commit({"host-1": reader.poll(1, 1.0)[-1].offset + 1})
+        reader.close()
+        places[0].path.unlink()
+        before = LOG_GAP_EVENTS._value.get()
+
+        assert log.read() == [5, 6, 7, 8, 9, 10]
+        assert LOG_GAP_EVENTS._value.get() - before == 4
+        assert log.span().quarantined_events == 0
+
+
+def test_while_nothing_can_be_written_reading_goes_on_and_damage_waits() -> None:
+    with bench() as log:
+        first, *_ = written(log, [[1]] * 7)
+        data = bytearray(first.path.read_bytes())
+        data[-1] ^= 1  # the last event of the first segment
+        first.path.write_bytes(data)
+        (log.log_dir / ".quarantine").write_text("a file where the folder should be")
+        reader = SegmentReader(log.log_dir, GroupOffsets(log.log_dir, "g"), None, clock=log.clock, wait=log.clock.wait)
+        before = [record.offset for record in reader.poll(100, 1.0)]
+        stuck = reader.poll(100, 1.0)
+        (log.log_dir / ".quarantine").unlink()
+
+        assert (before, stuck) == ([0, 1, 2, 3], [])
+        assert [record.offset for record in reader.poll(100, 1.0)] == [5, 6]
