@@ -52,6 +52,9 @@ class Bar:
         )
 
     def __enter__(self) -> Self:
+        if not self._console.is_terminal:
+            self._console.print(self._text, markup=False)
+            self._console.file.flush()
         self._progress.start()
         self._task = self._progress.add_task(self._text, total=self._total)
         return self

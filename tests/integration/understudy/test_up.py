@@ -65,7 +65,7 @@ def test_down_stops_everything_in_order_and_says_so(
 
     stopped = understudy(environment, "down")
 
-    assert (stopped.returncode, stopped.stdout) == (0, "Stopped.\n")
+    assert (stopped.returncode, stopped.stdout) == (0, "Stopping\nStopped.\n")
     assert not is_locked(run_dir(environment))
     assert not any(alive(pid) for pid in pids)
     assert running.wait(timeout=5) == 0
