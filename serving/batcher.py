@@ -55,6 +55,7 @@ class TickBatcher:
         self._waiting: dict[ServedModel, list[Waiting]] = {}
         self._busy: dict[ServedModel, asyncio.Task[None]] = {}
         self._flush_due = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._log_thread = ThreadPoolExecutor(1, thread_name_prefix="log")
 
     def submit(self, call: Call, tell: Tell) -> None:
@@ -70,7 +71,8 @@ class TickBatcher:
         self._waiting[call.served] = [(call, tell)]
         if not self._flush_due:
             self._flush_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop = self._loop or asyncio.get_running_loop()
+            self._loop.call_soon(self._flush)
 
     async def append(self, groups: Sequence[Sequence[bytes]]) -> None:
         """Appends to the log without holding up the event loop, after everything handed over before.
@@ -203,16 +205,17 @@ def _tell(call: Call, tell: Tell, outcome: Outcome) -> None:
 
 
 def _count(recorded: _Recorded) -> None:
-    by_role: dict[str, list[tuple[Call, Outcome]]] = {}
-    for call, _, outcome in recorded.replies:
-        if not isinstance(outcome, TooLargeError):
-            by_role.setdefault(call.role, []).append((call, outcome))
     bundle = recorded.served.bundle
-    for role, calls in by_role.items():
-        answered = sum(len(call.rows) for call, outcome in calls if isinstance(outcome, Answers))
-        failed = sum(len(call.rows) for call, _ in calls) - answered
+    answered: dict[str, list[Call]] = {}
+    for call, _, outcome in recorded.replies:
+        if isinstance(outcome, Answers):
+            answered.setdefault(call.role, []).append(call)
+        elif isinstance(outcome, EngineError):
+            figures = metrics.figures_of(bundle.model_name, bundle.model_version, call.role)
+            figures.failed(len(call.rows), outcome.status, recorded.done_at - call.started)
+    for role, calls in answered.items():
         figures = metrics.figures_of(bundle.model_name, bundle.model_version, role)
-        figures.count(answered, failed, [recorded.done_at - call.started for call, _ in calls])
+        figures.answered(sum(len(call.rows) for call in calls), [recorded.done_at - call.started for call in calls])
 
 
 def _refuse(batch: Sequence[Waiting], error: ServingError) -> None:

@@ -32,6 +32,12 @@ class FastPath(HttpToolsProtocol):
     predictor: Predictor
     max_body_bytes: int
 
+    def on_message_begin(self) -> None:
+        """Parser callback: leaves the ASGI scope to those requests that need one."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
     def on_headers_complete(self) -> None:
         """Parser callback: takes the request if it is one of ours, in the ordinary case."""
         if self.url.startswith(b"/predict") and self._is_ordinary():
@@ -39,6 +45,10 @@ class FastPath(HttpToolsProtocol):
             if name is not None:
                 self.cycle = cast(Any, Exchange(self, name, read_headers(self.headers)))
                 return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
         super().on_headers_complete()
 
     def _is_ordinary(self) -> bool:

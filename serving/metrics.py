@@ -1,7 +1,7 @@
 """Every metric of this package, a meaning per line. Labels come from closed sets only."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -87,21 +87,27 @@ failed_swaps_total = Counter(
 
 
 class AnswerFigures:
-    """Counter and histogram of one version in one role, updated once per batch."""
+    """Counters and histogram of one version in one role, updated once per batch."""
 
     def __init__(self, model_name: str, model_version: str, role: str) -> None:
         labels = (model_name, model_version, role)
+        self._model_name = model_name
         self._ok = predictions_total.labels(*labels, "ok")
         self._error = predictions_total.labels(*labels, "error")
+        self._answered = requests_total.labels(model_name, "200")
         self._duration = prediction_duration_seconds.labels(*labels)
 
-    def count(self, answered_rows: int, failed_rows: int, durations: Iterable[float]) -> None:
-        """Adds a batch: rows by outcome, and one duration in seconds per call."""
-        if answered_rows:
-            self._ok.inc(answered_rows)
-        if failed_rows:
-            self._error.inc(failed_rows)
+    def answered(self, rows: int, durations: Sequence[float]) -> None:
+        """Adds what a batch answered: rows, and one duration in seconds per request."""
+        self._ok.inc(rows)
+        self._answered.inc(len(durations))
         observe_all(self._duration, durations)
+
+    def failed(self, rows: int, status: int, duration: float) -> None:
+        """Adds one request that the model could not answer."""
+        self._error.inc(rows)
+        requests_total.labels(self._model_name, str(status)).inc()
+        self._duration.observe(duration)
 
 
 @lru_cache(maxsize=256)

@@ -60,7 +60,6 @@ def answered_events(call: Call, answers: Answers, moment: Moment) -> list[bytes]
     """Encodes the events of a call, one per row, from its own answers."""
     bundle = call.served.bundle
     texts = call.served.class_texts
-    keys = list(texts.values())
     events = []
     for row, features in enumerate(call.features):
         prediction = answers.predictions[row]
@@ -77,7 +76,7 @@ def answered_events(call: Call, answers: Answers, moment: Moment) -> list[bytes]
             source=call.source,
             prediction=texts.get(prediction) or str(prediction),
             prediction_value=number_of(prediction),
-            probabilities=None if probabilities is None else dict(zip(keys, probabilities, strict=True)),
+            probabilities=None if probabilities is None else dict(zip(texts.values(), probabilities, strict=True)),
             score=score_of(probabilities),
             duration_seconds=moment.done_at - call.started,
             batch_rows=moment.batch_rows,

@@ -51,7 +51,8 @@ class OnnxEngine:
 
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         session = _open_session(folder / "model.onnx")
-        self._run: Callable[..., list[NDArray[Any]]] = session.run
+        # The session's own `run` checks the feed in Python first, for 0.8 us a call; this feed is ours.
+        self._run: Callable[..., list[NDArray[Any]]] = session._sess.run  # noqa: SLF001 as above
         self._outputs = [output.name for output in session.get_outputs()]
         inputs = {one.name for one in session.get_inputs()}
         if not inputs <= {"numbers", "codes"}:
@@ -80,7 +81,7 @@ class OnnxEngine:
         if self._no_null_strings and any(row[at] is None for row in rows.strings for at in self._no_null_strings):
             raise EngineError(self._null_message(rows))
         try:
-            answers = self._answer(self._run(self._outputs, self._feed(rows)))
+            answers = self._answer(self._run(self._outputs, self._feed(rows), None))
         except _ORT_ERRORS as error:
             raise EngineError(f"the model failed on these rows: {error}") from error
         if answers is None:
