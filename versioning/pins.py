@@ -20,12 +20,12 @@ _CHUNK_BYTES = 1024**2
 def digest_of(folder: Path) -> str:
     """SHA-256 over all files: per file, in the order of their relative paths, its path, its size and its contents."""
     total = hashlib.sha256()
-    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*")):
-        if path.is_file():
-            total.update(f"{len(name.encode())}:{name}:{path.stat().st_size}:".encode())
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    total.update(chunk)
+    files = (path for path in folder.rglob("*") if path.is_file())
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in files):
+        total.update(f"{len(name.encode())}:{name}:{path.stat().st_size}:".encode())
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                total.update(chunk)
     return total.hexdigest()
 
 

@@ -1,6 +1,6 @@
 """The rows on which the compiled model has to answer like the original: typical ones, and the ones that go wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,17 +90,9 @@ def groups(
     # A row that is odd in one column is whole in the others: what null means is found column by column.
     base = [row for row in base if not any(value is None for value in row.values())] or base
     for column in signature.columns:
-        if column.nullable or column.kind == "float":
-            found.append(_odd(signature, base, column, "nulls", [None, None]))
-        if column.kind == "string":
-            found.append(_odd(signature, base, column, "unseen", list(STRANGE_WORDS)))
-            found.append(_odd(signature, base, column, "categories", list(words.get(column.name, ()))[:500]))
-        if column.kind == "integer":
-            found.append(
-                _odd(signature, base, column, "large_integers", list(_LARGE.get(column.dtype, _LARGE["long"])))
-            )
-        if column.kind == "float":
-            found.append(_odd(signature, base, column, "extremes", [0.0, -1e3, 1e6, 0.1 + 0.2]))
+        for kind, values in _odd_values(column, words.get(column.name, ())):
+            rows = [{**base[index % len(base)], column.name: value} for index, value in enumerate(values)]
+            found.append(RowGroup(kind, as_rows(signature, rows), column.name))
     nulls = [{name: None if _nullable(signature, name) else value for name, value in row.items()} for row in base[:2]]
     return [*(group for group in found if len(group.rows)), RowGroup("all_null", as_rows(signature, nulls))]
 
@@ -109,9 +101,16 @@ def _nullable(signature: Signature, name: str) -> bool:
     return any(column.name == name and (column.nullable or column.kind == "float") for column in signature.columns)
 
 
-def _odd(signature: Signature, base: Sequence[Row], column: Column, kind: str, values: Sequence[Any]) -> RowGroup:
-    rows = [{**base[index % len(base)], column.name: value} for index, value in enumerate(values)]
-    return RowGroup(kind, as_rows(signature, rows), column.name)
+def _odd_values(column: Column, words: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+    if column.nullable or column.kind == "float":
+        yield "nulls", [None, None]
+    if column.kind == "string":
+        yield "unseen", STRANGE_WORDS
+        yield "categories", words[:500]
+    if column.kind == "integer":
+        yield "large_integers", _LARGE.get(column.dtype, _LARGE["long"])
+    if column.kind == "float":
+        yield "extremes", [0.0, -1e3, 1e6, 0.1 + 0.2]
 
 
 def replace_null(signature: Signature, rows: Rows, column: str, word: str) -> Rows:

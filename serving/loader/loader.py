@@ -129,13 +129,13 @@ class Loader:
         problems = [model.registry_problem] if model.registry_problem else []
         for role, version in wanted.items():
             entry = self._bundle_of(model, version, now)
-            problem = self._trouble(model, role, version, entry, now)
+            problem = self._trouble(model, role, version, entry, now=now)
             if problem is not None:
                 problems.append(problem)
             elif entry is not None and self._works(model, entry):
                 working[role] = entry
         roles = next_roles(model.published, wanted, working)
-        table = next_table(model.published, model.spec.name, roles, problems, now)
+        table = next_table(model.published, model.spec.name, roles, problems, now=now)
         if table is not None:
             self._publish(model, table, now)
 
@@ -147,7 +147,7 @@ class Loader:
         return entry
 
     def _trouble(
-        self, model: _Model, role: str, version: str, entry: RoleEntry | None, now: datetime
+        self, model: _Model, role: str, version: str, entry: RoleEntry | None, *, now: datetime
     ) -> Problem | None:
         if entry is None:
             failure = self._parts.builds.failure(model.spec.name, version)

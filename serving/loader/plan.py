@@ -42,6 +42,7 @@ def next_table(
     model_name: str,
     roles: Mapping[str, RoleEntry],
     problems: Sequence[Problem],
+    *,
     now: datetime,
 ) -> RoleTable | None:
     """The table to publish, or None when what is published says the same."""

@@ -16,7 +16,7 @@ def server_metadata(version: str) -> dict[str, Any]:
 
 
 def model_metadata(
-    name: str, versions: Sequence[str], signature: Signature, classes: Sequence[Value] | None, engine: str
+    name: str, versions: Sequence[str], signature: Signature, *, classes: Sequence[Value] | None, engine: str
 ) -> dict[str, Any]:
     """`GET /v2/models/NAME`: one input per column; a model trained without names has one matrix."""
     outputs = [{"name": "predict", "datatype": prediction_datatype(classes), "shape": [-1]}]

@@ -50,7 +50,7 @@ async def model(request: Request, name: str, version: str | None = None) -> Resp
     roles = worker_of(request).catalog.models[served.bundle.model_name].roles.values()
     versions = sorted({one.bundle.model_version for one in roles}, key=lambda text: (len(text), text))
     bundle = served.bundle
-    return _json(model_metadata(name, versions, bundle.signature, bundle.classes, bundle.engine))
+    return _json(model_metadata(name, versions, bundle.signature, classes=bundle.classes, engine=bundle.engine))
 
 
 @router.get(_MODEL + "/ready", summary="Can this model answer?")

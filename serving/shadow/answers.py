@@ -130,7 +130,7 @@ def _question(record: LogRecord, asked: _Asked) -> Question:
 
 
 def answer_event(
-    question: Question, who: Understudy, reply: Reply, keys: Sequence[str], recorded_at: datetime
+    question: Question, who: Understudy, reply: Reply, keys: Sequence[str], *, recorded_at: datetime
 ) -> PredictionEvent:
     """The shadow's event: the original's times and request, no features, an id that follows from the original's.
 

@@ -84,7 +84,7 @@ class ShadowFollower:
             closing(log.writer()) as writer,
         ):
             backfill = timedelta(hours=settings.shadow_backfill_hours)
-            start = begin(who, self._starts_file, writer, backfill, datetime.now(UTC))
+            start = begin(who, self._starts_file, writer, backfill, now=datetime.now(UTC))
             _log.info("shadow_answers", extra={"model_name": who.model_name, "model_version": who.model_version})
             scorer = ShadowScorer(who, (bundle, engine), writer, batch_rows=settings.shadow_batch_rows)
             with closing(log.reader(who.group, start=start.reads_from)) as reader:

@@ -59,7 +59,9 @@ class ShadowScorer:
                 raise StoreUnavailableError(str(error)) from error
             now = self._clock()
             pairs = zip(asked, replies, strict=True)
-            events = [[encode(answer_event(one, self._who, reply, self._keys, now))] for one, reply in pairs]
+            events = [
+                [encode(answer_event(one, self._who, reply, self._keys, recorded_at=now))] for one, reply in pairs
+            ]
             self._writer.append(events)
             self._count(replies)
         if unreadable:

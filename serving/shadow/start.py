@@ -37,7 +37,7 @@ class Starts(msgspec.Struct, frozen=True):
     versions: dict[str, Start] = {}
 
 
-def next_starts(known: Starts, who: Understudy, backfill: timedelta, now: datetime, new_id: str) -> Starts:
+def next_starts(known: Starts, who: Understudy, backfill: timedelta, now: datetime, *, new_id: str) -> Starts:
     """What holds once `who` has the alias. Pure.
 
     The first start of a version reaches back by `backfill`. A version that has the alias again goes on where it
@@ -54,7 +54,7 @@ def next_starts(known: Starts, who: Understudy, backfill: timedelta, now: dateti
     return Starts(who.model_version, {**known.versions, who.model_version: start})
 
 
-def begin(who: Understudy, path: Path, writer: EventWriter, backfill: timedelta, now: datetime) -> Start:
+def begin(who: Understudy, path: Path, writer: EventWriter, backfill: timedelta, *, now: datetime) -> Start:
     """Decides or recalls the start and sees to it that it is announced.
 
     The decision is kept before it is announced, so that a crash between the two repeats the same event.
@@ -63,7 +63,7 @@ def begin(who: Understudy, path: Path, writer: EventWriter, backfill: timedelta,
         LogUnavailableError: It could not be announced; call again later.
     """
     known = _read(path)
-    starts = next_starts(known, who, backfill, now, new_event_ids(1)[0])
+    starts = next_starts(known, who, backfill, now, new_id=new_event_ids(1)[0])
     start = starts.versions[who.model_version]
     if starts != known:
         _write(path, starts)

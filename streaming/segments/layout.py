@@ -203,10 +203,13 @@ def mark_torn(folder: Path) -> bool:
 
 def bytes_on_disk(log_dir: Path) -> int:
     """Bytes of all segments."""
+    return sum(_bytes_in(folder) for folder in partition_folders(log_dir))
+
+
+def _bytes_in(folder: Path) -> int:
     total = 0
-    for folder in partition_folders(log_dir):
-        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    total += entry.stat().st_size
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat().st_size
     return total

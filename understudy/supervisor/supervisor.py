@@ -114,12 +114,11 @@ class Supervisor:
         for child in group:
             child.terminate()
         while alive := [child for child in group if child.pid and child.reap() is None]:
-            for child in alive:
-                if self._is_out_of_time(child, time.monotonic() - begun):
-                    child.kill()
-                    if not child.spec.expendable:
-                        _log.warning("child_killed", extra={"child": child.spec.name})
-                        killed.add(child.spec.name)
+            for child in (each for each in alive if self._is_out_of_time(each, time.monotonic() - begun)):
+                child.kill()
+                if not child.spec.expendable:
+                    _log.warning("child_killed", extra={"child": child.spec.name})
+                    killed.add(child.spec.name)
             self._signals.wait(0.1)
         return killed
 

@@ -174,7 +174,7 @@ def test_a_classifier_without_probabilities_answers_what_it_has() -> None:
     [([0, 1], "INT64"), ([False, True], "BOOL"), ([0.5, 1], "FP64"), (["a", "b"], "BYTES"), ([0, 2**70], "BYTES")],
 )
 def test_metadata_names_the_columns_and_the_type_of_the_classes(classes: list[Any], datatype: str) -> None:
-    described = model_metadata("flights", ["3"], MIXED.signature, classes, "onnx")
+    described = model_metadata("flights", ["3"], MIXED.signature, classes=classes, engine="onnx")
 
     assert described == {
         "name": "flights",
@@ -194,7 +194,7 @@ def test_metadata_names_the_columns_and_the_type_of_the_classes(classes: list[An
 
 
 def test_metadata_of_a_positional_regressor_is_one_matrix_and_one_number() -> None:
-    described = model_metadata("d", ["1"], PAIR.signature, None, "process")
+    described = model_metadata("d", ["1"], PAIR.signature, classes=None, engine="process")
 
     assert described["inputs"] == [{"name": "input-0", "datatype": "FP64", "shape": [-1, 2]}]
     assert described["outputs"] == [{"name": "predict", "datatype": "FP64", "shape": [-1]}]

@@ -64,7 +64,7 @@ def test_an_answer_stands_beside_its_original_without_its_features() -> None:
     original = produced()
     question = questions(recorded(original), WHO)[0][0]
 
-    event = answer_event(question, WHO, Reply(0.25, 7, "yes", [0.25, 0.75]), ["no", "yes"], NOW)
+    event = answer_event(question, WHO, Reply(0.25, 7, "yes", [0.25, 0.75]), ["no", "yes"], recorded_at=NOW)
 
     assert (event.event_time, event.request_id, event.row, event.source) == (
         original.event_time,
@@ -82,9 +82,9 @@ def test_answering_twice_makes_the_same_id_and_another_version_another() -> None
     question = questions(recorded(produced()), WHO)[0][0]
     reply = Reply(0.1, 1, 1.0)
 
-    first = answer_event(question, WHO, reply, [], NOW)
-    again = answer_event(question, WHO, Reply(0.2, 9, 2.0), [], NOW + timedelta(hours=1))
-    other = answer_event(question, Understudy("churn", "3", "shadow"), reply, [], NOW)
+    first = answer_event(question, WHO, reply, [], recorded_at=NOW)
+    again = answer_event(question, WHO, Reply(0.2, 9, 2.0), [], recorded_at=NOW + timedelta(hours=1))
+    other = answer_event(question, Understudy("churn", "3", "shadow"), reply, [], recorded_at=NOW)
 
     assert first.event_id == again.event_id
     assert first.event_id != other.event_id
@@ -101,19 +101,19 @@ def test_the_fraction_chooses_by_event_id(fraction: float) -> None:
 
 
 def test_the_first_start_reaches_back_and_a_restart_changes_nothing() -> None:
-    first = next_starts(Starts(), WHO, timedelta(hours=2), NOW, "a")
+    first = next_starts(Starts(), WHO, timedelta(hours=2), NOW, new_id="a")
 
-    again = next_starts(first, WHO, timedelta(hours=2), NOW + timedelta(hours=9), "b")
+    again = next_starts(first, WHO, timedelta(hours=2), NOW + timedelta(hours=9), new_id="b")
 
     assert first.versions["2"] == Start("a", NOW - timedelta(hours=2), NOW - timedelta(hours=2), 1.0)
     assert again == first
 
 
 def test_a_version_that_returns_goes_on_and_is_announced_again() -> None:
-    first = next_starts(Starts(), WHO, timedelta(hours=2), NOW, "a")
-    other = next_starts(first, Understudy("churn", "3", "shadow"), timedelta(hours=2), NOW, "b")
+    first = next_starts(Starts(), WHO, timedelta(hours=2), NOW, new_id="a")
+    other = next_starts(first, Understudy("churn", "3", "shadow"), timedelta(hours=2), NOW, new_id="b")
 
-    back = next_starts(other, WHO, timedelta(hours=2), NOW + timedelta(days=1), "c")
+    back = next_starts(other, WHO, timedelta(hours=2), NOW + timedelta(days=1), new_id="c")
 
     assert back.versions["2"].control_id == "c"
     assert back.versions["2"].received_from == first.versions["2"].received_from
@@ -123,11 +123,11 @@ def test_a_version_that_returns_goes_on_and_is_announced_again() -> None:
 def test_a_start_is_announced_once_even_when_the_first_try_found_the_log_full(tmp_path: Any) -> None:
     log, path = MemoryLog(max_bytes=100), tmp_path / "starts.json"
     with pytest.raises(LogFullError):
-        begin(WHO, path, log.writer(), timedelta(0), NOW)
+        begin(WHO, path, log.writer(), timedelta(0), now=NOW)
 
     roomy = MemoryLog()
-    kept = begin(WHO, path, roomy.writer(), timedelta(0), NOW + timedelta(hours=1))
-    begin(WHO, path, roomy.writer(), timedelta(0), NOW + timedelta(hours=2))
+    kept = begin(WHO, path, roomy.writer(), timedelta(0), now=NOW + timedelta(hours=1))
+    begin(WHO, path, roomy.writer(), timedelta(0), now=NOW + timedelta(hours=2))
 
     events = [decode(record.value) for record in roomy.reader("test").poll(10, 0)]
     assert kept.received_from == NOW
