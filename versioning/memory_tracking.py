@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped] # ships no types
 from versioning.errors import ArtifactError, ConflictError, ForbiddenModelError, NotFoundError
 from versioning.mlmodel import ColumnSpec
 from versioning.tracking import Run, RunRecord
-from versioning.trust import TRUSTED_TYPES, audit_types, unusable_types
+from versioning.trust import TRUSTED_TYPES, audit_types, skops_file, unusable_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,8 +110,6 @@ class _MemoryRun:
             self._kept.files[self._run_id][name] = content
 
     def log_model(self, estimator: Any, *, columns: Sequence[ColumnSpec], example: "pd.DataFrame") -> str:
-        import skops.io  # noqa: PLC0415 - brings in all of scikit-learn
-
         refused = sorted(set(audit_types(estimator)) - TRUSTED_TYPES)
         if refused:
             raise ForbiddenModelError(f"this estimator could not be loaded again: {unusable_types(refused)}")
@@ -119,7 +117,7 @@ class _MemoryRun:
         with self._lock:
             self._kept.models[address] = {
                 "MLmodel": yaml.safe_dump(_mlmodel(columns)).encode(),
-                "model.skops": skops.io.dumps(estimator),
+                "model.skops": skops_file(estimator),
                 "input_example.json": example.to_json(orient="split", index=False, double_precision=15).encode(),
             }
         return address

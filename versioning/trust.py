@@ -118,11 +118,18 @@ def load_sklearn(folder: Path, policy: TrustPolicy) -> Any:
         raise ArtifactError(load_failure(model, error)) from error
 
 
+def skops_file(estimator: Any) -> bytes:
+    """The contents of a model.skops file."""
+    import skops.io  # noqa: PLC0415 - brings in all of scikit-learn
+
+    return bytes(skops.io.dumps(estimator))
+
+
 def audit_types(estimator: Any) -> list[str]:
     """The types in `estimator` that skops does not trust by itself, sorted."""
     import skops.io  # noqa: PLC0415 - brings in all of scikit-learn
 
-    return sorted(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
+    return sorted(skops.io.get_untrusted_types(data=skops_file(estimator)))
 
 
 def unusable_types(types: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ CLIENT_LIBRARIES = {
     "elasticsearch": ("streaming.elastic",),
     "sqlite3": ("streaming.sqlite",),
     "fastapi": ("serving.app", "serving.routes.", "serving.openapi"),
-    "uvicorn": ("understudy.",),
+    "uvicorn": ("serving.fast_path", "understudy."),
     "typer": ("understudy.cli.",),
 }
 
