@@ -64,6 +64,7 @@ def convert(estimator: Any, signature: Signature, *, single: bool = False) -> Co
         raise
     except Exception as error:  # a converter meets an estimator it does not expect: any error means "cannot"
         raise NotConvertibleError(f"skl2onnx: {_first_line(error)}") from error
+    _name_inputs(graph.graph, [name for name, _ in inputs])
     _state_tree_opset(graph)
     argmax = isinstance(_last(plain), (*EXACT_CLASSIFIERS, *ARGMAX_LINEAR))
     return Converted(graph, columns, argmax, hasattr(estimator, "predict_proba"), null_words, single)
@@ -83,6 +84,15 @@ def _inputs(estimator: Any, signature: Signature, number: Any) -> tuple[list[tup
         return [(MATRIX_INPUT, number([None, len(names)]))], {}
     kinds = {column.name: StringTensorType if column.kind == "string" else number for column in signature.columns}
     return [(name, kinds[name]([None, 1])) for name in names], {name: name for name in names}
+
+
+def _name_inputs(graph: onnx.GraphProto, names: list[str]) -> None:
+    """Gives the inputs the columns' own names again: skl2onnx writes `petal width (cm)` as an identifier."""
+    own = {one.name: name for one, name in zip(graph.input, names, strict=True) if one.name != name}
+    for node in graph.node if own else ():
+        node.input[:] = [own.get(name, name) for name in node.input]
+    for one in graph.input:
+        one.name = own.get(one.name, one.name)
 
 
 def _selects_columns(estimator: Any) -> bool:
