@@ -34,7 +34,9 @@ class House:
     settings: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> subprocess.Popen[bytes]:
-        environment = os.environ | {
+        # mlflow writes the store it last used into our environment, where a child would take it for a setting.
+        inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+        environment = inherited | {
             "DATA_DIR": str(self.folder),
             "MODELS": self.models,
             "LOADER_POLL_SECONDS": "0.3",

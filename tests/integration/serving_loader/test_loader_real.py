@@ -27,7 +27,6 @@ from streaming.events import ControlEvent, PredictionEvent
 from streaming.ids import new_event_ids
 from streaming.segments import open_segment_log
 from streaming.settings import StreamingSettings
-from versioning.settings import VersioningSettings
 
 pytestmark = pytest.mark.slow
 MAIL = Rows(np.empty((2, 0)), [("buy cheap pills",), ("minutes of the lunch",)])
@@ -91,7 +90,6 @@ def test_a_corrupt_model_keeps_the_old_one_until_it_is_mended(house: Any, until:
     house.start()
     until(lambda: house.roles("iris") == {"production": "1"})
     rows, target = load_iris(return_X_y=True, as_frame=True)
-    mlflow.set_tracking_uri(VersioningSettings(data_dir=house.folder).tracking_uri)
     folder = house.folder / "handmade"
     mlflow.sklearn.save_model(DummyClassifier().fit(rows, target), folder, serialization_format="skops")
     model_file = next(folder.glob("*.skops"))
