@@ -32,14 +32,28 @@ class System:
     key: str
     environment: Mapping[str, str]
 
+    def pids(self) -> dict[str, int | None]:
+        """Process id of every child by name; None while it waits to be started again."""
+        state = json.loads((self.folder / "run" / "supervisor.json").read_text())
+        return {child["name"]: child["pid"] for child in state["children"]}
+
     def processes(self, *roles: str) -> list[psutil.Process]:
         """Running processes by name, e.g. `api-0`, `indexer`; all of a kind for `api`."""
-        state = json.loads((self.folder / "run" / "supervisor.json").read_text())
         return [
-            psutil.Process(child["pid"])
-            for child in state["children"]
-            if child["pid"] and any(child["name"] == role or child["name"].startswith(f"{role}-") for role in roles)
+            psutil.Process(pid)
+            for name, pid in self.pids().items()
+            if pid and any(name == role or name.startswith(f"{role}-") for role in roles)
         ]
+
+    def versions(self, *roles: str, seconds: float = 120.0) -> dict[str, str]:
+        """Version by role of the first model, once each of `roles` has one."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            served = self.get("/models")["models"][0]["roles"]
+            if all(role in served for role in roles):
+                return {role: served[role]["model_version"] for role in roles}
+            time.sleep(0.1)
+        raise SystemExit(f"the model has only {', '.join(served)} after {seconds:g} s; see {self.folder / 'logs'}")
 
     def get(self, path: str) -> Any:
         """A JSON answer of the API."""
@@ -47,9 +61,9 @@ class System:
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.loads(response.read())
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs `understudy ARGUMENTS` on this system."""
-        return _run(arguments, self.environment)
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs `understudy ARGUMENTS` on this system; an exit code other than 0 ends the proof where `check`."""
+        return _run(arguments, self.environment, check=check)
 
 
 def environment_of(folder: Path, **settings: str) -> dict[str, str]:
@@ -118,10 +132,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def _run(
+    arguments: Sequence[str], environment: Mapping[str, str], *, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [*_COMMAND, *arguments], env=dict(environment), capture_output=True, text=True, check=False, cwd=ROOT
     )
-    if done.returncode:
+    if check and done.returncode:
         raise SystemExit(f"understudy {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
     return done
