@@ -14,8 +14,9 @@ from types import MappingProxyType
 from serving import metrics
 from serving.bundle import Bundle, Problem, RoleTable, read_bundle, read_role_table
 from serving.errors import NotReadyError, UnknownModelError
+from serving.protocol.answers import AnswerText
 from serving.row_codec import RowCodec
-from serving.rows import Engine, Value
+from serving.rows import Engine
 
 _log = logging.getLogger("understudy.serving")
 
@@ -29,14 +30,14 @@ class ServedModel:
     Attributes:
         role: `production` or a shadow alias.
         codec: Typed rows of this version, aware of columns that only other roles know.
-        class_texts: Each class as the keyword events carry.
+        text: This version's answers as JSON.
     """
 
     bundle: Bundle
     role: str
     engine: Engine
     codec: RowCodec
-    class_texts: Mapping[Value, str]
+    text: AnswerText
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,7 @@ class Catalog:
         folder = f"{bundle.model_name}/{key}"
         if folder not in self._engines:
             self._engines[folder] = self._open_engine(self._folder / folder)
-        texts = {label: str(label) for label in bundle.classes or ()}
-        return ServedModel(bundle, role, self._engines[folder], codec, MappingProxyType(texts))
+        return ServedModel(bundle, role, self._engines[folder], codec, AnswerText(bundle.classes))
 
     def _unused_engines(self) -> list[Engine]:
         used = {id(served.engine) for model in self._models.values() for served in model.roles.values()}

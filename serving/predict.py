@@ -11,7 +11,6 @@ from serving.batcher import Outcome, TickBatcher
 from serving.catalog import Catalog, ServedModel
 from serving.errors import ForbiddenError
 from serving.key_file import Scope
-from serving.protocol.answers import encode_predict
 from serving.protocol.predict_body import decode_predict
 from serving.recording import Call
 from serving.replies import Reply, answer_head, error_reply
@@ -119,4 +118,4 @@ def predict_reply(call: Call, outcome: Outcome) -> Reply:
     if not isinstance(outcome, Answers):
         return error_reply(outcome, call.request_id)
     ids = call.event_ids if len(call.rows) > 1 else None
-    return Reply(200, answer_head(call), encode_predict(outcome, call.served.class_texts, ids))
+    return Reply(200, answer_head(call), call.served.text.body(outcome, ids))

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from serving.catalog import ServedModel
-from serving.rows import Answers, Value
+from serving.rows import Answers
 from streaming.codec import encode
-from streaming.events import PredictionEvent, Role, Source
+from streaming.events import SCHEMA_VERSION, PredictionEvent, Role, Source
 
 
 @dataclass(slots=True, eq=False)
@@ -35,11 +36,6 @@ class Call:
     event_ids: Sequence[str] = ()
     raw: bytes | None = None
 
-    @property
-    def features(self) -> Sequence[Any]:
-        """What the events record of each row."""
-        return self.rows if self.raw is None else (msgspec.Raw(self.raw),)
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -57,33 +53,37 @@ class Moment:
 
 
 def answered_events(call: Call, answers: Answers, moment: Moment) -> list[bytes]:
-    """Encodes the events of a call, one per row, from its own answers."""
-    bundle = call.served.bundle
-    texts = call.served.class_texts
-    events = []
-    for row, features in enumerate(call.features):
-        prediction = answers.predictions[row]
-        probabilities = None if answers.probabilities is None else answers.probabilities[row]
-        event = PredictionEvent(
-            event_time=call.event_time,
-            recorded_at=moment.recorded_at,
-            event_id=call.event_ids[row],
-            request_id=call.request_id,
-            model_name=bundle.model_name,
-            model_version=bundle.model_version,
-            role=call.role,
-            row=row,
-            source=call.source,
-            prediction=texts.get(prediction) or str(prediction),
-            prediction_value=number_of(prediction),
-            probabilities=None if probabilities is None else dict(zip(texts.values(), probabilities, strict=True)),
-            score=score_of(probabilities),
-            duration_seconds=moment.done_at - call.started,
-            batch_rows=moment.batch_rows,
-            features=features,
-        )
-        events.append(encode(event))
-    return events
+    """Encodes the events of a call, one per row, from its own answers.
+
+    The bytes are those of a `PredictionEvent`, put together from what is the same for every call of a version and
+    what is not, in half the time that making and encoding the object takes. A test decodes them.
+    """
+    bundle, text = call.served.bundle, call.served.text
+    shared = b'%b"@timestamp":%b,"recorded_at":%b,"request_id":%b,"duration_seconds":%b,"batch_rows":%d,"row":' % (
+        _model_part(bundle.model_name, bundle.model_version, call.role, call.source),
+        _json(call.event_time),
+        _json(moment.recorded_at),
+        _json(call.request_id),
+        _json(moment.done_at - call.started),
+        moment.batch_rows,
+    )
+    if call.raw is not None:
+        head = b'%b0,"event_id":"%b"' % (shared, call.event_ids[0].encode())
+        return [b"".join((head, text.recorded(answers, 0), b',"features":', call.raw, b"}"))]
+    return [
+        b'%b%d,"event_id":"%b"%b,"features":%b}'
+        % (shared, row, call.event_ids[row].encode(), text.recorded(answers, row), _json(features))
+        for row, features in enumerate(call.rows)
+    ]
+
+
+_json = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=256)
+def _model_part(model_name: str, model_version: str, role: Role, source: Source) -> bytes:
+    constant = {"schema_version": SCHEMA_VERSION, "model_name": model_name, "model_version": model_version}
+    return b'{"type":"prediction",%b,' % _json({**constant, "role": role, "source": source})[1:-1]
 
 
 def failed_events(call: Call, error_type: str, moment: Moment) -> list[bytes]:
@@ -108,17 +108,5 @@ def failed_events(call: Call, error_type: str, moment: Moment) -> list[bytes]:
                 features=features,
             )
         )
-        for row, features in enumerate(call.features)
+        for row, features in enumerate(call.rows)
     ]
-
-
-def number_of(prediction: Value) -> float | None:
-    """The prediction as a double, None for text."""
-    return None if isinstance(prediction, str) else float(prediction)
-
-
-def score_of(probabilities: Sequence[float] | None) -> float | None:
-    """Probability of the last class for two classes, of the winning class for more."""
-    if probabilities is None:
-        return None
-    return probabilities[1] if len(probabilities) == 2 else max(probabilities)

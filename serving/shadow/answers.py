@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from serving.recording import number_of, score_of
+from serving.protocol.answers import number_of, score_of
 from serving.rows import Value
 from streaming.events import SCHEMA_VERSION, Origin, PredictionEvent, Source
 from streaming.ids import derived_event_id, sample_position

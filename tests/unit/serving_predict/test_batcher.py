@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from serving.batcher import TickBatcher
 from serving.bundle import Bundle, LatencyProfile
 from serving.catalog import ServedModel
 from serving.errors import EngineError, NotRecordedError, ServingError, TooLargeError
+from serving.protocol.answers import AnswerText
 from serving.recording import Call
 from serving.row_codec import RowCodec
 from serving.rows import Answers, Rows
@@ -85,7 +85,7 @@ def serve(engine: SignEngine, version: str = "1") -> ServedModel:
         latency=LatencyProfile({1: 1e-5}),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    return ServedModel(bundle, "production", engine, RowCodec(SIGNATURE), MappingProxyType({0: "0", 1: "1"}))
+    return ServedModel(bundle, "production", engine, RowCodec(SIGNATURE), AnswerText([0, 1]))
 
 
 def call_of(served: ServedModel, *values: float | None, color: str = "red") -> Call:

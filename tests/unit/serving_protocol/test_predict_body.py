@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.errors import InvalidRowsError, MalformedBodyError, ServingError, TooLargeError
-from serving.protocol.answers import encode_invocations, encode_predict
+from serving.protocol.answers import AnswerText, encode_invocations
 from serving.protocol.predict_body import decode_predict
 from serving.row_codec import RowCodec
 from serving.rows import Answers
@@ -200,15 +200,15 @@ def test_fields_are_not_searched_for_likeness_without_end() -> None:
 def test_an_answer_carries_probabilities_by_class_and_ids_of_several_rows() -> None:
     answers = Answers([0, 1], [[0.9, 0.1], [0.25, 0.75]])
 
-    assert encode_predict(Answers([0], [[0.9, 0.1]]), {0: "0", 1: "1"}, None) == (
+    assert AnswerText([0, 1]).body(Answers([0], [[0.9, 0.1]]), None) == (
         b'{"prediction":[0],"probabilities":[{"0":0.9,"1":0.1}]}'
     )
-    assert msgspec.json.decode(encode_predict(answers, {0: "0", 1: "1"}, ["a", "b"])) == {
+    assert msgspec.json.decode(AnswerText([0, 1]).body(answers, ["a", "b"])) == {
         "prediction": [0, 1],
         "probabilities": [{"0": 0.9, "1": 0.1}, {"0": 0.25, "1": 0.75}],
         "event_ids": ["a", "b"],
     }
-    assert encode_predict(Answers([1.5], None), {}, None) == b'{"prediction":[1.5]}'
+    assert AnswerText(None).body(Answers([1.5], None), None) == b'{"prediction":[1.5]}'
     assert encode_invocations(answers) == b'{"predictions":[0,1]}'
 
 
