@@ -206,16 +206,15 @@ def _tell(call: Call, tell: Tell, outcome: Outcome) -> None:
 
 def _count(recorded: _Recorded) -> None:
     bundle = recorded.served.bundle
-    answered: dict[str, list[Call]] = {}
+    by_role: dict[str, list[tuple[Call, Outcome]]] = {}
     for call, _, outcome in recorded.replies:
-        if isinstance(outcome, Answers):
-            answered.setdefault(call.role, []).append(call)
-        elif isinstance(outcome, EngineError):
-            figures = metrics.figures_of(bundle.model_name, bundle.model_version, call.role)
-            figures.failed(len(call.rows), outcome.status, recorded.done_at - call.started)
-    for role, calls in answered.items():
+        if not isinstance(outcome, TooLargeError):
+            by_role.setdefault(call.role, []).append((call, outcome))
+    for role, calls in by_role.items():
+        answered = sum([len(call.rows) for call, outcome in calls if isinstance(outcome, Answers)])
+        failed = sum([len(call.rows) for call, _ in calls]) - answered
         figures = metrics.figures_of(bundle.model_name, bundle.model_version, role)
-        figures.answered(sum(len(call.rows) for call in calls), [recorded.done_at - call.started for call in calls])
+        figures.count(answered, failed, [recorded.done_at - call.started for call, _ in calls])
 
 
 def _refuse(batch: Sequence[Waiting], error: ServingError) -> None:

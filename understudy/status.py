@@ -20,6 +20,7 @@ from understudy.supervisor.state import SupervisorState, read_state
 
 LAG_WORTH_TELLING = 10_000
 _MOST_LETTERS = 1_000
+_REQUEST_COUNTS = {"prediction_duration_seconds_count": "answered", "rejected_total": "refused"}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class Status:
         ready: What /ready answered; None when nothing runs.
         stored: Stored prediction events by (model, version, role, outcome).
         lag: Events not yet read, by reader.
-        requests: Answered requests since the start, by HTTP status.
+        requests: Requests since the start: how many reached a model, how many were refused before.
         dead_letters: How many, at most 1,000 are counted.
     """
 
@@ -157,12 +158,12 @@ def _requests(metrics_dir: Path) -> dict[str, int]:
     if not metrics_dir.is_dir():
         return {}
     collector = MultiProcessCollector(CollectorRegistry(), str(metrics_dir))  # type: ignore[no-untyped-call]  # it has no types
-    by_status: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
     for family in collector.collect():  # type: ignore[no-untyped-call]  # neither has this
         for sample in family.samples:
-            if sample.name == "requests_total":
-                by_status[sample.labels.get("status", "")] += int(sample.value)
-    return dict(sorted(by_status.items()))
+            if sample.name in _REQUEST_COUNTS:
+                counted[_REQUEST_COUNTS[sample.name]] += int(sample.value)
+    return dict(sorted(counted.items()))
 
 
 def _api_findings(supervisor: SupervisorState | None, ready: Reply | None) -> list[Finding]:

@@ -48,6 +48,6 @@ def _tell(status: Status, models: list[dict[str, object]], story: Story) -> None
         print_table(process_rows(status), as_json=False, empty="")
     story.say("")
     print_table(models, as_json=False, empty="No model is served yet.")
-    requests = ", ".join(f"{count:,} with {code}" for code, count in status.requests.items()) or "none"
+    requests = ", ".join(f"{count:,} {end}" for end, count in status.requests.items()) or "none"
     lag = ", ".join(f"{group} {events:,} behind" for group, events in status.lag.items())
     story.say(f"\nRequests since the start: {requests}. Events: {lag}, {status.dead_letters:,} dead letters.")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from serving.metrics import DURATION_BUCKETS, observe_all
+from serving.metrics import DURATION_BUCKETS, observer
 
 
 def figures(registry: CollectorRegistry) -> dict[tuple[str, str], float]:
@@ -18,7 +18,7 @@ def test_many_observations_at_once_equal_one_by_one(values: list[float]) -> None
     one_by_one = Histogram("h", "h", buckets=DURATION_BUCKETS, registry=single)
     for value in values:
         one_by_one.observe(value)
-    observe_all(Histogram("h", "h", buckets=DURATION_BUCKETS, registry=batched), values)
+    observer(Histogram("h", "h", buckets=DURATION_BUCKETS, registry=batched))(values)
     expected, found = figures(single), figures(batched)
     assert found.keys() == expected.keys()
     assert all(abs(found[key] - expected[key]) < 1e-9 for key in expected)
