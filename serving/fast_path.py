@@ -99,7 +99,7 @@ class Exchange:
         if self.disconnected or self.response_complete:
             return
         if len(self.body) > self._protocol.max_body_bytes:
-            self.keep_alive = False  # the rest of the body is not read
+            # The connection stays: closing it on a caller that is still sending would take his answer from him.
             limit = self._protocol.max_body_bytes
             self._refuse(TooLargeError(f"the body is larger than MAX_BODY_BYTES ({limit}): send fewer rows at once"))
         elif self.more_body:
