@@ -6,6 +6,7 @@ ServingError                  status, a stable `error_type`, and a message that 
 │   ├── InvalidRowsError      422  one FieldProblem per bad field
 │   ├── TooLargeError         413  body, rows, depth or event over its limit
 │   ├── UnknownModelError     404
+│   ├── WrongMethodError      405
 │   ├── UnsupportedMediaError 415
 │   ├── UnauthenticatedError  401
 │   └── ForbiddenError        403  the key lacks the scope
@@ -69,6 +70,11 @@ class TooLargeError(RejectedError):
 class UnknownModelError(RejectedError):
     status = 404
     error_type = "unknown_model"
+
+
+class WrongMethodError(RejectedError):
+    status = 405
+    error_type = "wrong_method"
 
 
 class UnsupportedMediaError(RejectedError):
