@@ -61,6 +61,14 @@ def low_priority() -> None:
         os.nice(19)
 
 
+def yield_to_callers() -> None:
+    """Lets whoever answers callers go first where the CPU is short, and still keeps a fair share (nice 5).
+
+    For readers that must keep up, such as the indexer: the log waits for them, a caller does not.
+    """
+    os.nice(5)
+
+
 def die_with_supervisor(*, grace_seconds: float = 0.0) -> None:
     """Ends this process when the supervisor is gone, however it went; does nothing without a supervisor.
 

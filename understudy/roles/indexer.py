@@ -15,7 +15,7 @@ from streaming.recovery import GivenUp, read_again
 from streaming.segments import open_segment_log
 from streaming.settings import StreamingSettings
 from streaming.sqlite import SqliteStoreWriter, WriterLockedError
-from understudy.process import stop_event
+from understudy.process import stop_event, yield_to_callers
 
 _log = logging.getLogger("understudy.streaming")
 _TAKE_OVER_SECONDS = 5.0
@@ -25,6 +25,7 @@ _RECOVERY_GROUP = "indexer-recovery"
 def main() -> int:
     """Runs until told to stop; 1 when a person must act first."""
     settings, stop = StreamingSettings(), stop_event()
+    yield_to_callers()
     try:
         store = _open_store(settings, stop)
         if store is not None:
