@@ -1,26 +1,50 @@
 """Labels: the truth about rows answered before, checked against the model's classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 
 from serving.bundle import Bundle
 from serving.catalog import Catalog
-from serving.errors import FieldProblem, InvalidRowsError, MalformedBodyError, TooLargeError
+from serving.errors import FieldProblem, InvalidRowsError, TooLargeError
+from serving.protocol.json_body import MAX_DEPTH, NonFinite, parse
+from serving.request import AHEAD
+from serving.row_codec import BODY, Location
 from serving.rows import Value
+from serving.signature import got
 from streaming.codec import encode
 from streaming.events import LabelEvent, Source
 from streaming.ids import new_event_ids
 
-_FIELDS = ("event_id", "request_id", "row", "label", "labelled_at", "model_name")
+_MOST_PROBLEMS = 200
+_TYPES: Mapping[str, Any] = {
+    "label": str | int | float | bool,
+    "event_id": UUID | None,
+    "request_id": str | None,
+    "row": Annotated[int, msgspec.Meta(ge=0, lt=2**31)],
+    "labelled_at": datetime | None,
+    "model_name": str | None,
+}
+_EXPECTED: Mapping[str, str] = {
+    "label": "expected a class or a number",
+    "event_id": "expected an event id, as in an answer's x-event-id",
+    "request_id": "expected a string, as in an answer's x-request-id",
+    "row": "expected a row number >= 0",
+    "labelled_at": "expected an ISO 8601 date and time such as 2013-03-01T06:15:00Z",
+    "model_name": "expected a string, the name of a model served here",
+}
 
 
-class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
-    """One label. Names its row by `event_id`, or by `request_id` and `row`."""
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One label, well formed; `loc` is where it stands in the body. Its row is named by id, or request id and row."""
 
-    label: str | int | float | bool
+    loc: Location
+    label: Value
     event_id: str | None = None
     request_id: str | None = None
     row: int = 0
@@ -28,48 +52,69 @@ class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
     model_name: str | None = None
 
 
-def decode_feedback(body: bytes, *, max_rows: int) -> list[FeedbackBody]:
+def decode_feedback(body: bytes, *, now: datetime, max_rows: int, max_depth: int = MAX_DEPTH) -> list[Feedback]:
     """One label object, or a list of them.
 
     Raises:
         MalformedBodyError, InvalidRowsError, TooLargeError: Say which field and why.
     """
-    try:
-        parsed = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBodyError(f"the body is not valid JSON: {error}") from None
+    parsed = parse(body, max_depth=max_depth)
     items = parsed if isinstance(parsed, list) else [parsed]
+    locs = [(*BODY, index) for index in range(len(items))] if isinstance(parsed, list) else [BODY]
     if not items:
-        raise InvalidRowsError([FieldProblem(("body",), "the list has no label: send at least one", "too_short")])
+        raise InvalidRowsError([FieldProblem(BODY, "the list has no label: send at least one", "too_short")])
     if len(items) > max_rows:
-        raise TooLargeError(f"{len(items)} labels in one request; MAX_BATCH_ROWS is {max_rows}")
-    labels: list[FeedbackBody] = []
-    problems: list[FieldProblem] = []
-    for index, item in enumerate(items):
-        loc = ("body", index) if isinstance(parsed, list) else ("body",)
-        label, problem = _one(item, loc)
-        labels += [label] if label else []
-        problems += [problem] if problem else []
+        raise TooLargeError(
+            f"{len(items)} labels are more than MAX_BATCH_ROWS ({max_rows}): send them in several requests"
+        )
+    problems = [problem for item, loc in zip(items, locs, strict=True) for problem in _problems(item, loc, now)]
     if problems:
-        raise InvalidRowsError(problems)
-    return labels
+        raise InvalidRowsError(problems[:_MOST_PROBLEMS])
+    return [_feedback(item, loc) for item, loc in zip(items, locs, strict=True)]
 
 
-def _one(item: Any, loc: tuple[str | int, ...]) -> tuple[FeedbackBody | None, FieldProblem | None]:
-    try:
-        label = msgspec.convert(item, FeedbackBody)
-    except msgspec.ValidationError as error:
-        return None, FieldProblem(loc, f"{error}; a label has the fields {', '.join(_FIELDS)}", "label")
-    if label.event_id is None and label.request_id is None:
+def _feedback(item: Mapping[str, Any], loc: Location) -> Feedback:
+    fields = {name: msgspec.convert(value, _TYPES[name]) for name, value in item.items()}
+    if fields.get("event_id") is not None:
+        fields["event_id"] = str(fields["event_id"])
+    return Feedback(loc, **fields)
+
+
+def _problems(item: Any, loc: Location, now: datetime) -> Iterator[FieldProblem]:
+    if not isinstance(item, dict):
+        yield FieldProblem(loc, f"expected an object with the fields {', '.join(_TYPES)}, got {got(item)}", "label")
+        return
+    for name, value in item.items():
+        problem = _field_problem(name, value, now)
+        if problem is not None:
+            yield FieldProblem((*loc, name[:80]), problem, "label")
+    if "label" not in item:
+        yield FieldProblem((*loc, "label"), "this field is required: add it", "missing")
+    if item.get("event_id") is None and item.get("request_id") is None:
         text = "name the row: event_id (the answer's x-event-id), or request_id and row"
-        return None, FieldProblem((*loc, "event_id"), text, "missing")
-    if label.labelled_at is not None and label.labelled_at.tzinfo is None:
-        return None, FieldProblem((*loc, "labelled_at"), "has no time zone: end it with Z for UTC", "timezone")
-    return label, None
+        yield FieldProblem((*loc, "event_id"), text, "missing")
+
+
+def _field_problem(name: str, value: Any, now: datetime) -> str | None:
+    if name not in _TYPES:
+        return f"a label has no such field: leave it out (it has {', '.join(_TYPES)})"
+    if isinstance(value, NonFinite):
+        return f"{value.text} is not a JSON number"
+    try:
+        converted = msgspec.convert(value, _TYPES[name])
+    except msgspec.ValidationError:
+        return f"{_EXPECTED[name]}, got {got(value)}"
+    return _time_problem(converted, now) if isinstance(converted, datetime) else None
+
+
+def _time_problem(moment: datetime, now: datetime) -> str | None:
+    if moment.tzinfo is None:
+        return "has no time zone: end it with Z for UTC"
+    return "is more than 60 s ahead of the server's clock" if moment > now + AHEAD else None
 
 
 def label_events(
-    labels: Sequence[FeedbackBody], catalog: Catalog, *, now: datetime, source: Source = "http"
+    labels: Sequence[Feedback], catalog: Catalog, *, now: datetime, source: Source = "http"
 ) -> list[bytes]:
     """Checks labels against their models and encodes them.
 
@@ -79,12 +124,11 @@ def label_events(
     """
     problems = []
     events = []
-    for index, (label, label_id) in enumerate(zip(labels, new_event_ids(len(labels)), strict=True)):
+    for label, label_id in zip(labels, new_event_ids(len(labels)), strict=True):
         bundle = catalog.production(label.model_name).bundle
         value, problem = _in_class_type(label.label, bundle)
         if problem is not None:
-            loc = ("body", index, "label") if len(labels) > 1 else ("body", "label")
-            problems.append(FieldProblem(loc, problem, "label"))
+            problems.append(FieldProblem((*label.loc, "label"), problem, "label"))
             continue
         labelled_at = (label.labelled_at or now).astimezone(UTC)
         event = LabelEvent(
@@ -101,7 +145,7 @@ def label_events(
         )
         events.append(encode(event))
     if problems:
-        raise InvalidRowsError(problems)
+        raise InvalidRowsError(problems[:_MOST_PROBLEMS])
     return events
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from serving import metrics
 from serving.errors import ForbiddenError
-from serving.feedback import FeedbackBody, decode_feedback, label_events
+from serving.feedback import Feedback, decode_feedback, label_events
 from serving.request import Asked, read_headers, require_json
 from serving.routes.exchange import read_body, worker_of
 from streaming.events import Source
@@ -33,13 +33,15 @@ async def feedback(request: Request) -> dict[str, int]:
     return {"recorded": len(labels)}
 
 
-async def _record(request: Request, asked: Asked) -> list[FeedbackBody]:
+async def _record(request: Request, asked: Asked) -> list[Feedback]:
     worker = worker_of(request)
     require_json(asked.content_type)
-    labels = decode_feedback(await read_body(request), max_rows=worker.settings.max_batch_rows)
+    body = await read_body(request)
+    now, limits = datetime.now(UTC), worker.settings
+    labels = decode_feedback(body, now=now, max_rows=limits.max_batch_rows, max_depth=limits.max_json_depth)
     simulated = asked.event_time is not None
     if simulated and not worker.admission.allows(asked, "simulate"):
         raise ForbiddenError("x-event-time needs an API key with the scope 'simulate'; leave the header out")
     source: Source = "simulated" if simulated else "http"
-    await worker.record([label_events(labels, worker.catalog, now=datetime.now(UTC), source=source)])
+    await worker.record([label_events(labels, worker.catalog, now=now, source=source)])
     return labels
