@@ -25,12 +25,17 @@ _COMMAND = [sys.executable, "-m", "understudy"]
 
 @dataclass(frozen=True)
 class System:
-    """A running system."""
+    """A running system.
+
+    Attributes:
+        ready_seconds: From the command to the first 200 of /ready.
+    """
 
     folder: Path
     url: str
     key: str
     environment: Mapping[str, str]
+    ready_seconds: float
 
     def pids(self) -> dict[str, int | None]:
         """Process id of every child by name; None while it waits to be started again."""
@@ -94,11 +99,12 @@ def running(
     options = [part for scope in scopes for part in ("--scope", scope)]
     created = json.loads(_run(("keys", "create", f"prove-{time.time_ns()}", *options, "--json"), environment).stdout)
     log = (folder / "up.log").open("ab")
+    begun = time.monotonic()
     process = subprocess.Popen([*_COMMAND, "up"], env=dict(environment), stdout=log, stderr=log, cwd=ROOT)
     url = f"http://127.0.0.1:{environment['API_PORT']}"
     try:
         wait_until_ready(url, process, folder)
-        yield System(folder, url, created["key"], environment)
+        yield System(folder, url, created["key"], environment, time.monotonic() - begun)
     finally:
         process.send_signal(signal.SIGINT)
         try:
