@@ -9,10 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from time import perf_counter
+
+import msgspec
 
 from serving import metrics
 from serving.catalog import ServedModel
@@ -30,8 +31,7 @@ Tell = Callable[[Call, Outcome], None]
 Waiting = tuple[Call, Tell]
 
 
-@dataclass(slots=True)
-class _Recorded:
+class _Recorded(msgspec.Struct):
     """A batch the model has answered: what to append, and what to tell each caller then."""
 
     served: ServedModel

@@ -118,4 +118,4 @@ def predict_reply(call: Call, outcome: Outcome) -> Reply:
     if not isinstance(outcome, Answers):
         return error_reply(outcome, call.request_id)
     ids = call.event_ids if len(call.rows) > 1 else None
-    return Reply(200, answer_head(call), call.served.text.body(outcome, ids))
+    return Reply(200, answer_head(call), call.served.text.body(outcome, call.shares, ids))

@@ -1,7 +1,6 @@
 """Answers and errors as HTTP: one shape for every route, FastAPI's own where FastAPI has one."""
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -13,8 +12,7 @@ from serving.recording import Call
 from streaming.ids import new_event_ids
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """An answer as HTTP wants it.
 
     Attributes:

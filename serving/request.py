@@ -1,8 +1,9 @@
 """What the headers of a request say, read once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from serving.errors import FieldProblem, InvalidRowsError, UnsupportedMediaError
 
@@ -10,8 +11,7 @@ AHEAD = timedelta(seconds=60)
 _MAX_REQUEST_ID = 128
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(msgspec.Struct):
     """What the headers of a request say.
 
     Attributes:

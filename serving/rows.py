@@ -1,17 +1,16 @@
 """What an engine is given and what it gives back: the only form rows have inside serving."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Value = str | int | float | bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Rows by signature, split by type.
 
     Attributes:
@@ -28,8 +27,7 @@ class Rows:
         return len(self.numbers)
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(msgspec.Struct, frozen=True, gc=False):
     """A model's answers, row by row, as plain Python values ready for JSON.
 
     Attributes:

@@ -23,34 +23,37 @@ class AnswerText:
         keys = [_json(str(label)).replace(b"%", b"%%") for label in labels]
         self._shares = b"{" + b",".join(b"%b:%%b" % key for key in keys) + b"}"
 
-    def body(self, answers: Answers, event_ids: Sequence[str] | None) -> bytes:
+    def body(self, answers: Answers, shares: Sequence[bytes], event_ids: Sequence[str] | None) -> bytes:
         """The body of an answer: `{"prediction": [0], "probabilities": [{"0": 0.9, "1": 0.1}]}`.
 
         Args:
             answers: Of all rows of the request.
+            shares: Of every row, as `self.shares` says them.
             event_ids: One per row; None leaves them to the `x-event-id` header.
         """
         values = self._values
         parts = [b'{"prediction":[', b",".join([values.get(one) or _json(one) for one in answers.predictions]), b"]"]
-        if answers.probabilities is not None:
-            parts += (b',"probabilities":[', b",".join(map(self.shares, answers.probabilities)), b"]")
+        if shares:
+            parts += (b',"probabilities":[', b",".join(shares), b"]")
         if event_ids is not None:
             parts += (b',"event_ids":', _json(event_ids))
         parts.append(b"}")
         return b"".join(parts)
 
-    def shares(self, probabilities: Sequence[float]) -> bytes:
-        """Class to probability, as a JSON object."""
-        return self._shares % tuple(map(_json, probabilities))
+    def shares(self, answers: Answers) -> list[bytes]:
+        """Class to probability of every row, as JSON objects; none where there are no probabilities."""
+        if answers.probabilities is None:
+            return []
+        return [self._shares % tuple(map(_json, row)) for row in answers.probabilities]
 
-    def recorded(self, answers: Answers, row: int) -> bytes:
+    def recorded(self, answers: Answers, shares: Sequence[bytes], row: int) -> bytes:
         """The fields of a prediction event that say what was answered, each after a comma."""
         prediction = answers.predictions[row]
         part = self._recorded.get(prediction) or _recorded(prediction)
         if answers.probabilities is None:
             return part
-        shares = answers.probabilities[row]
-        return b'%b,"probabilities":%b,"score":%b' % (part, self.shares(shares), _json(score_of(shares)))
+        score = _json(score_of(answers.probabilities[row]))
+        return b'%b,"probabilities":%b,"score":%b' % (part, shares[row], score)
 
 
 def _recorded(prediction: Value) -> bytes:

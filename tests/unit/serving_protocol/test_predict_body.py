@@ -13,7 +13,7 @@ from serving.errors import InvalidRowsError, MalformedBodyError, ServingError, T
 from serving.protocol.answers import AnswerText, encode_invocations
 from serving.protocol.predict_body import decode_predict
 from serving.row_codec import RowCodec
-from serving.rows import Answers
+from serving.rows import Answers, Value
 from serving.signature import Column, Signature
 
 SIGNATURE = Signature(
@@ -197,18 +197,21 @@ def test_fields_are_not_searched_for_likeness_without_end() -> None:
     assert sum("did you mean" in problem.msg for problem in caught.value.problems) == 5
 
 
+def body_of(answers: Answers, classes: list[Value] | None, event_ids: list[str] | None = None) -> bytes:
+    text = AnswerText(classes)
+    return text.body(answers, text.shares(answers), event_ids)
+
+
 def test_an_answer_carries_probabilities_by_class_and_ids_of_several_rows() -> None:
     answers = Answers([0, 1], [[0.9, 0.1], [0.25, 0.75]])
 
-    assert AnswerText([0, 1]).body(Answers([0], [[0.9, 0.1]]), None) == (
-        b'{"prediction":[0],"probabilities":[{"0":0.9,"1":0.1}]}'
-    )
-    assert msgspec.json.decode(AnswerText([0, 1]).body(answers, ["a", "b"])) == {
+    assert body_of(Answers([0], [[0.9, 0.1]]), [0, 1]) == (b'{"prediction":[0],"probabilities":[{"0":0.9,"1":0.1}]}')
+    assert msgspec.json.decode(body_of(answers, [0, 1], ["a", "b"])) == {
         "prediction": [0, 1],
         "probabilities": [{"0": 0.9, "1": 0.1}, {"0": 0.25, "1": 0.75}],
         "event_ids": ["a", "b"],
     }
-    assert AnswerText(None).body(Answers([1.5], None), None) == b'{"prediction":[1.5]}'
+    assert body_of(Answers([1.5], None), None) == b'{"prediction":[1.5]}'
     assert encode_invocations(answers) == b'{"predictions":[0,1]}'
 
 
