@@ -35,6 +35,7 @@ def run_command() -> int:
 def up(
     *,
     detach: Annotated[bool, typer.Option("--detach", help="Return when ready, and keep running.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="API worker processes; else WORKERS.")] = None,
 ) -> int:
     """Start everything on this machine and wait for the first answer.
 
@@ -43,7 +44,7 @@ def up(
     """
     from understudy.cli import machine
 
-    return machine.up_detached() if detach else machine.up()
+    return machine.up_detached(workers) if detach else machine.up(workers)
 
 
 @app.command(rich_help_panel="Run")

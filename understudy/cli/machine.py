@@ -18,15 +18,22 @@ from understudy.supervisor.children import open_log
 from understudy.supervisor.state import Phase, is_locked, read_state
 
 
-def up() -> int:
+def up(workers: int | None = None) -> int:
     """Runs the supervisor here."""
     from understudy.up import bring_up
 
+    _set_workers(workers)
     return bring_up(Story())
 
 
-def up_detached() -> int:
+def _set_workers(workers: int | None) -> None:
+    if workers is not None:
+        os.environ["WORKERS"] = str(workers)  # read by this process's settings, and by every child
+
+
+def up_detached(workers: int | None = None) -> int:
     """Starts the supervisor in a session of its own, tells its story, and returns when it is ready."""
+    _set_workers(workers)
     settings = UnderstudySettings()
     if is_locked(settings.data_dir / "run"):
         raise AlreadyRunningError(
