@@ -56,10 +56,12 @@ def _memory(system: System, result: Result) -> list[Figure]:
         sizes.append(worker.memory_info().rss / MEGABYTE)
     fresh, single, ordinary, large = sizes
     result.notes += [
-        f"worker RSS: {fresh:.0f} MB before load; then 32 connections for {LOAD_SECONDS:g} s each: {single:.0f} MB after "
-        f"single rows, {ordinary:.0f} MB after batches of {ORDINARY_ROWS}, {large:.0f} MB after batches of "
-        f"{LARGE_ROWS:,} (not in the bar); at the end of its own (USS) "
-        f"{worker.memory_full_info().uss / MEGABYTE:.0f} MB{_shared(worker)}",
+        (
+            f"worker RSS: {fresh:.0f} MB before load; then 32 connections for {LOAD_SECONDS:g} s each: {single:.0f} MB after "
+            f"single rows, {ordinary:.0f} MB after batches of {ORDINARY_ROWS}, {large:.0f} MB after batches of "
+            f"{LARGE_ROWS:,} (not in the bar); at the end of its own (USS) "
+            f"{worker.memory_full_info().uss / MEGABYTE:.0f} MB{_shared(worker)}"
+        ),
         f"all processes (RSS): {_others(system)}",
     ]
     return [Figure("API worker, production and shadow warm: RSS after load", ordinary, 150, "at most", "MB")]
