@@ -1,11 +1,15 @@
 """One API worker: answers callers with the production model and records every answer."""
 
+import contextlib
 import gc
 import os
+import signal
 import socket
+from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -23,6 +27,7 @@ from serving.settings import ServingSettings
 from serving.worker import Worker
 from streaming.segments import open_segment_log
 from streaming.settings import StreamingSettings
+from understudy.process import supervisor_pid
 from understudy.settings import UnderstudySettings
 
 LISTENER = "UNDERSTUDY_API_FD"
@@ -42,8 +47,23 @@ def main() -> int:
     )
     _rest_the_collector()
     listener = socket.socket(fileno=os.dup(int(os.environ[LISTENER])))
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
     return 0
+
+
+class _Server(uvicorn.Server):
+    """Stops by the rules of our processes: uvicorn's own would end on Ctrl-C too, and with the signal's exit code."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ends with what is in flight answered on SIGTERM, and on SIGINT where no supervisor stops us in order."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self.should_exit = True
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN if supervisor_pid() else stop)
+        yield
 
 
 def _rest_the_collector() -> None:
