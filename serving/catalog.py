@@ -116,14 +116,15 @@ class Catalog:
             raise NotReadyError(f"model {wanted!r} has no production version yet: the loader has published none")
         raise UnknownModelError(f"no model named {wanted!r} is served here; served: {', '.join(self._names)}")
 
-    def refresh(self) -> list[Engine]:
-        """Takes over newer role tables, if any; may load model files and block.
+    def refresh(self, name: str) -> list[Engine]:
+        """Takes over a newer role table of one model, if any; may load model files and block.
+
+        Whatever is wrong with the table or its bundles is raised, and what is served stays.
 
         Returns:
             Engines no role uses any more, for the caller to close when nothing is in flight.
         """
-        for name in self._names:
-            self._refresh_model(name)
+        self._refresh_model(name)
         return self._unused_engines()
 
     def _refresh_model(self, name: str) -> None:

@@ -66,7 +66,8 @@ class Worker:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Loads what is published, follows it, and at the end answers what is in flight and closes the log."""
-        await self._refresh()
+        for name in self.catalog.names:
+            await self._refresh(name)
         tasks = [asyncio.create_task(self._follow_roles()), asyncio.create_task(self._measure())]
         try:
             yield
@@ -78,18 +79,22 @@ class Worker:
             self.writer.close()
 
     async def _follow_roles(self) -> None:
+        """One model that cannot be taken over is tried again later and holds up no other."""
+        now = asyncio.get_running_loop().time
+        rests_until: dict[str, float] = {}
         while True:
             await asyncio.sleep(self.settings.reload_seconds)
-            if not await self._refresh():
-                await asyncio.sleep(_RETRY_SECONDS)
+            for name in self.catalog.names:
+                if now() >= rests_until.get(name, 0.0) and not await self._refresh(name):
+                    rests_until[name] = now() + _RETRY_SECONDS
 
-    async def _refresh(self) -> bool:
+    async def _refresh(self, name: str) -> bool:
         loop = asyncio.get_running_loop()
         try:
-            for engine in await asyncio.to_thread(self.catalog.refresh):
+            for engine in await asyncio.to_thread(self.catalog.refresh, name):
                 loop.call_later(_CLOSE_AFTER_SECONDS, engine.close)
         except Exception:  # noqa: BLE001 the guard of this loop: what is served goes on, and the next try may succeed
-            _log.exception("roles_not_taken_over")
+            _log.exception("roles_not_taken_over", extra={"model_name": name})
             metrics.failed_swaps_total.inc()
             return False
         return True
