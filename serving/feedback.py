@@ -21,6 +21,8 @@ from streaming.events import LabelEvent, Source
 from streaming.ids import new_event_ids
 
 _MOST_PROBLEMS = 200
+_EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
+"""Closer to the beginning of time a zone would lead beyond it."""
 _TYPES: Mapping[str, Any] = {
     "label": str | int | float | bool,
     "event_id": UUID | None,
@@ -110,6 +112,8 @@ def _field_problem(name: str, value: Any, now: datetime) -> str | None:
 def _time_problem(moment: datetime, now: datetime) -> str | None:
     if moment.tzinfo is None:
         return "has no time zone: end it with Z for UTC"
+    if moment.replace(tzinfo=UTC) < _EARLIEST:
+        return "is before the year 2: send when the truth was known"
     return "is more than 60 s ahead of the server's clock" if moment > now + AHEAD else None
 
 

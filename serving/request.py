@@ -56,7 +56,10 @@ def event_time(value: bytes, now: datetime) -> datetime:
         raise _bad_time("has no time zone: end it with Z for UTC")
     if moment > now + AHEAD:
         raise _bad_time("is more than 60 s ahead of the server's clock")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise _bad_time("is before the year 1 in UTC") from None
 
 
 def _bad_time(problem: str) -> InvalidRowsError:
@@ -69,7 +72,7 @@ def require_json(content_type: bytes | None) -> None:
     Raises:
         UnsupportedMediaError: Says what to send.
     """
-    if content_type is None or content_type.startswith(b"application/json"):
+    if content_type is None or content_type == b"application/json":
         return
     media = content_type.split(b";")[0].strip().lower().decode("latin-1")
     if media == "application/json" or (media.startswith("application/") and media.endswith("+json")):
