@@ -7,25 +7,13 @@ the model knows. With --data, one JSON body a line (or one JSON document) is sen
 import argparse
 import http.client
 import json
-import os
 import random
-import re
 import statistics
 import sys
 import time
 import urllib.parse
 
-
-def setting(name, default=None):
-    """A setting from the environment, else from .env, else the default."""
-    if os.environ.get(name):
-        return os.environ[name]
-    try:
-        with open(os.path.join(os.path.dirname(__file__), "..", ".env"), encoding="utf-8") as file:
-            found = re.findall(rf"^{name}=(\S+)", file.read(), re.MULTILINE)
-    except FileNotFoundError:
-        found = []
-    return found[-1] if found else default
+from settings import setting
 
 
 def arguments():

@@ -4,27 +4,16 @@ Prints every problem with its fix and exits 1, or prints nothing.
 """
 
 import errno
-import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
 
+from settings import setting
+
 DISK_BYTES = 4 * 10**9
-PORTS = (("API_PORT", 8000),)  # the MLflow UI moves to another port by itself
-
-
-def setting(name, default):
-    """A setting from the environment, else from .env, else the default."""
-    if name in os.environ:
-        return os.environ[name]
-    try:
-        with open(".env", encoding="utf-8") as file:
-            found = re.findall(rf"^{name}=(\S+)", file.read(), re.MULTILINE)
-    except FileNotFoundError:
-        found = []
-    return found[-1] if found else default
+SECOND_MLFLOW_PORT = 5050
 
 
 def holder(port):
@@ -43,23 +32,61 @@ def holder(port):
     return "another process"
 
 
-def port_problem(name, default):
-    """Why a port cannot be had, or None."""
-    port = int(setting(name, default))
-    with socket.socket() as probe:
+def refusal(host, port):
+    """The system's error where one cannot listen, else None."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
+            probe.listen()  # macOS lets a second one bind, but not listen
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return f"Port {port} is taken by {holder(port)}: stop it, or run {name}=8001 scripts/up"
-            return f"Port {port} cannot be used ({error.strerror}): run {name}=8001 scripts/up"
+            return error
     return None
+
+
+def free_port_near(host, port):
+    """A port that can be had, above one that cannot."""
+    return next((other for other in range(port + 1, min(port + 100, 65536)) if refusal(host, other) is None), 0)
+
+
+def port_problem(name, host, port):
+    """Why a port cannot be had, with the way out, or None."""
+    error = refusal(host, port)
+    if error is None:
+        return None
+    what = f"cannot be used ({error.strerror or error})"
+    if error.errno == errno.EADDRINUSE:
+        what = f"is taken by {holder(port)}"
+    if error.errno == errno.EACCES:
+        port, what = 8000, f"{what}: this user may only use ports above 1023"
+    return f"Port {setting(name, port)} {what}: stop it, or run {name}={free_port_near(host, port)} scripts/up"
+
+
+def number_of(name, default):
+    """A port among the settings."""
+    text = setting(name, str(default))
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError(f"{name}={text} is no port: give a number from 1 to 65535")
+    return int(text)
+
+
+def ui_problem():
+    """The MLflow UI moves to another port by itself, unless its port was chosen by hand."""
+    if str(setting("MLFLOW_UI", "true")).lower() in ("false", "0", "no", "off") or setting("MLFLOW_TRACKING_URI"):
+        return None
+    port = number_of("MLFLOW_PORT", 5000)
+    if setting("MLFLOW_PORT") is None and refusal("127.0.0.1", SECOND_MLFLOW_PORT) is None:
+        return None
+    return port_problem("MLFLOW_PORT", "127.0.0.1", port)
 
 
 def problems():
     """Every problem, in words."""
-    found = [port_problem(name, default) for name, default in PORTS]
+    try:
+        api = port_problem("API_PORT", setting("API_HOST", "127.0.0.1"), number_of("API_PORT", 8000))
+        found = [api, ui_problem()]
+    except ValueError as error:
+        found = [str(error)]
     free = shutil.disk_usage(".").free
     if free < DISK_BYTES:
         found.append(f"Only {free / 1e9:.1f} GB are free here; the installation and first models need 4 GB: free some.")
