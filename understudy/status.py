@@ -119,7 +119,7 @@ def process_rows(status: Status) -> list[dict[str, Any]]:
             "pid": str(child.pid) if child.pid else "restarting",
             "restarts": child.restarts,
             "since": child.started_at,
-            "does": ROLES.get(child.name, ROLES.get(child.name.split("-")[0], "")).split(";")[0],
+            "does": ROLES.get(child.name, ROLES.get(child.name.split("-")[0], "")).split(";")[0].split(" (--")[0],
         }
         for child in children
     ]

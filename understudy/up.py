@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from serving.auth import Authenticator, require_safe
+from serving.key_file import list_keys
 from serving.settings import ServingSettings
 from understudy.errors import PortTakenError
 from understudy.first_models import TrainingChild
@@ -190,7 +191,7 @@ class Up:
             self._story.say(f"  MLflow UI  {self._urls['MLflow']}          (in a moment)")
         example = production_example(self._serving.bundles_dir.absolute() / self._models[0])
         if example:
-            needs_key = self._serving.keys_file.exists()
+            needs_key = bool(list_keys(self._serving.keys_file))
             self._story.say(f"\nTry it:\n  {curl_line(url, example, needs_key=needs_key)}\n")
         self._story.say("Stop with Ctrl-C or `understudy down`. See also: `understudy status`, `understudy logs`.")
 

@@ -91,7 +91,7 @@ def roll_back(registry: Registry, model_name: str, *, names: RoleNames, decision
     before = _unchanged_table(registry, model_name, names, decision)
     target = _version_before(registry.history(model_name), before, names)
     if target is None:
-        raise NotFoundError(_nowhere_to_go(model_name, before.get(names.production), names))
+        raise NotFoundError(_nowhere_to_go(model_name, before.get(names.production)))
     registry.version(model_name, target)
     after = _after_roll_back(before, target, names)
     return _move(registry, RoleMove(model_name, "rolled_back", decision.at, decision.reason, before, after), names)
@@ -159,11 +159,10 @@ def _version_before(history: Sequence[RoleChange], before: Mapping[str, str], na
     return None if shadow == current else shadow
 
 
-def _nowhere_to_go(model_name: str, current: str | None, names: RoleNames) -> str:
+def _nowhere_to_go(model_name: str, current: str | None) -> str:
     now = f"version {current} is production" if current else "no version is production"
     return (
-        f"nothing to roll back {model_name!r} to: {now}, the history names none before it"
-        f"{' and no version is ' + names.shadows[0] if names.shadows else ''}; promote a version instead"
+        f"nothing to roll back {model_name!r} to: {now} and the history names none before it; promote a version instead"
     )
 
 

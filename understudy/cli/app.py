@@ -199,7 +199,7 @@ def simulate(  # noqa: PLR0913 - one parameter per option
     seed: Annotated[int, typer.Option(help="Of the choice of rows: the same seed sends the same.")] = 0,
     connections: Annotated[int, typer.Option(min=1, help="Calls under way at once, at most.")] = 8,
     url: Annotated[str | None, typer.Option(help="The API; this machine's when left out.")] = None,
-    api_key: Annotated[str | None, typer.Option(help="Key to send; else UNDERSTUDY_API_KEY.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="Key to send; else API_KEY of the environment.")] = None,
     as_json: Json = False,
 ) -> int:
     """Send real rows to the API at a steady rate, and their labels as they become known.

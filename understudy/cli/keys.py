@@ -41,6 +41,10 @@ def show(*, as_json: bool) -> int:
 
 def revoke(name: str) -> int:
     """Takes a key away."""
-    revoke_key(ServingSettings().keys_file, name)
-    Story().say(f"Revoked {name}: running workers refuse it within a second.")
+    path = ServingSettings().keys_file
+    revoke_key(path, name)
+    story = Story()
+    story.say(f"Revoked {name}: running workers refuse it within a second.")
+    if not list_keys(path):
+        story.say("It was the last key: running workers refuse everybody until you make another or start them again.")
     return 0

@@ -137,6 +137,9 @@ def _await_served(move: RoleMove, story: Story) -> int:
     if not is_locked(UnderstudySettings().data_dir / "run"):
         story.say("Nothing runs on this machine's DATA_DIR; running loaders follow within LOADER_POLL_SECONDS.")
         return 0
+    if move.model_name not in (served := model_names(settings)):
+        story.say(f"MODELS={','.join(served)} does not serve it here: add {move.model_name}, then start again.")
+        return 0
     wanted = move.after.get(VersioningSettings().production_alias)
     begun = time.monotonic()
     with story.bar("Waiting for the new version to answer", SERVED_WITHIN_SECONDS) as bar:

@@ -20,7 +20,7 @@ from understudy.story import Story
 from understudy.supervisor.state import read_state
 
 __all__ = ["Choice", "Plan", "send"]
-API_KEY = "UNDERSTUDY_API_KEY"
+API_KEY = "API_KEY"
 
 
 @dataclass(frozen=True)

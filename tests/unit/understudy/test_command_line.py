@@ -12,6 +12,8 @@ from streaming.log import LogRecord
 from streaming.settings import StreamingSettings
 from streaming.store import DeadLetter, IndexedEvent
 from understudy.cli import main
+from understudy.supervisor.state import SupervisorLock
+from versioning.memory import MemoryRegistry
 
 Run = tuple[int, str, str]
 
@@ -142,6 +144,34 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(
 
     assert run(capsys, monkeypatch, "keys", "revoke", "joe")[0] == 0
     assert json.loads(run(capsys, monkeypatch, "keys", "list", "--json")[1]) == []
+
+
+def test_revoking_the_last_key_says_that_everybody_is_refused_now(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("joe", "ann"):
+        run(capsys, monkeypatch, "keys", "create", name)
+
+    _, first, _ = run(capsys, monkeypatch, "keys", "revoke", "joe")
+    _, last, _ = run(capsys, monkeypatch, "keys", "revoke", "ann")
+
+    assert "refuse everybody" not in first
+    assert "refuse everybody until you make another or start them again" in last
+
+
+def test_a_promotion_of_a_model_that_is_not_in_models_waits_for_nobody(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = MemoryRegistry()
+    registry.register("wine", source="models:/wine")
+    monkeypatch.setattr("understudy.cli.registry.open_registry", lambda _settings: registry)
+
+    lock = SupervisorLock(Path("var/run"))
+    code, told, _ = run(capsys, monkeypatch, "promote", "wine", "1")
+    lock.release()
+
+    assert code == 0
+    assert "MODELS=flights does not serve it here: add wine" in told
 
 
 def test_reset_deletes_the_data_folder_only_when_all_in_it_is_ours(

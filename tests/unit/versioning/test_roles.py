@@ -201,7 +201,7 @@ def test_a_promotion_cut_off_half_way_can_be_rolled_back() -> None:
 def test_a_shadow_of_the_same_version_is_no_way_back() -> None:
     registry = registry_with({"production": "2", "shadow": "2"})
 
-    with pytest.raises(NotFoundError, match="nothing to roll back"):
+    with pytest.raises(NotFoundError, match="the history names none before it; promote"):
         do_roll_back(registry)
 
 
