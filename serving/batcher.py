@@ -154,6 +154,8 @@ class TickBatcher:
 
 
 def _batches(waiting: list[Waiting], max_rows: int) -> list[list[Waiting]]:
+    if len(waiting) == 1:
+        return [waiting]
     batches: list[list[Waiting]] = [[]]
     rows = 0
     for one in waiting:

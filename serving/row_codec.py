@@ -1,5 +1,6 @@
 """JSON to typed rows and back to what an engine takes, by signature."""
 
+import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from serving.errors import FieldProblem, InvalidRowsError
 from serving.protocol.json_body import parse
@@ -67,6 +69,7 @@ class RowCodec:
         self._allowed = None if ignore_unknown else frozenset(self._extras)
         self._numbers = len(signature.number_columns)
         self._width = len(self.columns)
+        self._pack = struct.Struct(f"{self._numbers}d").pack
         self._only_numbers = self._numbers == self._width and not self._extras
         self.row_type = _row_type(self.columns, self._extras)
         self._strict = self.row_type
@@ -144,15 +147,20 @@ class RowCodec:
 
     def rows(self, decoded: Sequence[msgspec.Struct]) -> Rows:
         """What an engine takes: null numbers are NaN, booleans 0 and 1."""
-        count, width = len(decoded), self._numbers
-        tuples: Iterable[Any] = map(_astuple, decoded)
-        strings: list[tuple[str | None, ...]] = [()] * count
+        tuples = [_astuple(row) for row in decoded]
+        strings: list[tuple[str | None, ...]] = [()] * len(tuples)
         if not self._only_numbers:
-            whole = list(tuples)
-            tuples = [row[:width] for row in whole]
-            strings = [row[width : self._width] for row in whole]
-        numbers = np.fromiter(chain.from_iterable(tuples), np.float64, count * width)
-        return Rows(numbers.reshape(count, width), strings)
+            strings = [row[self._numbers : self._width] for row in tuples]
+            tuples = [row[: self._numbers] for row in tuples]
+        return Rows(self._matrix(tuples), strings)
+
+    def _matrix(self, tuples: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
+        if len(tuples) != 1 or not self._numbers:
+            return np.array(tuples, np.float64).reshape(len(tuples), self._numbers)
+        try:  # the usual row: half the time of np.array
+            return np.frombuffer(self._pack(*tuples[0])).reshape(1, self._numbers)
+        except struct.error:  # a null
+            return np.array(tuples, np.float64)
 
     def _converted(self, records: Sequence[Any], locs: Iterable[Location]) -> list[msgspec.Struct]:
         try:

@@ -18,17 +18,21 @@ _LOW_62 = (1 << 62) - 1
 
 def _uuid(unix_milliseconds: int, random_74: int) -> str:
     number = unix_milliseconds << 80 | _VERSION_7 | (random_74 >> 62) << 64 | _VARIANT | random_74 & _LOW_62
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return _dashed(f"{number:032x}")
 
 
 def new_event_ids(count: int) -> list[str]:
     """Makes `count` UUIDv7 of our clock, ascending in the order given."""
     high = time.time_ns() // 1_000_000 << 16 | 0x7000 | getrandbits(12)
-    low = _VARIANT | getrandbits(61)
-    start = f"{high:016x}"
-    prefix = f"{start[:8]}-{start[8:12]}-{start[12:]}-"
-    return [f"{prefix}{text[:4]}-{text[4:]}" for text in (f"{low + step:016x}" for step in range(count))]
+    low = _VARIANT | getrandbits(61)  # unique, not secret; 61 bits leave room to count up without touching the variant
+    if count == 1:  # the usual case, at half the time
+        return [_dashed(f"{high << 64 | low:032x}")]
+    start = _dashed(f"{high << 64:032x}")[:19]
+    return [f"{start}{text[:4]}-{text[4:]}" for text in (f"{low + step:016x}" for step in range(count))]
+
+
+def _dashed(text: str) -> str:
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def derived_event_id(origin_event_id: str, *parts: str) -> str:
