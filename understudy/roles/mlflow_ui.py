@@ -16,7 +16,9 @@ def main() -> int:
     port = parser.parse_args().port
     stop = stop_event()
     low_priority()
-    server = subprocess.Popen(server_command(VersioningSettings(), port), env={**os.environ, **SERVER_ENVIRONMENT})
+    # MLflow's own metrics would be merged with ours.
+    inherited = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    server = subprocess.Popen(server_command(VersioningSettings(), port), env={**inherited, **SERVER_ENVIRONMENT})
     while not stop.wait(0.5):
         if server.poll() is not None:
             return server.returncode
