@@ -26,7 +26,7 @@ def prove() -> Result:
         _seconds_of([str(ROOT / ".ci" / "run")])
     if not CI_SECONDS.exists():
         result.notes.append("the whole CI has not run here yet: .ci/run, or PROVE_CI=run scripts/prove ci")
-        result.figures.append(Figure("whole CI", float("inf"), 20, "at most", "min"))
+        result.figures.append(Figure("passes of the whole CI here", 0, 1, "at least"))
         return result
     day = datetime.fromtimestamp(CI_SECONDS.stat().st_mtime, UTC).date()
     result.figures.append(Figure("whole CI", float(CI_SECONDS.read_text()) / 60, 20, "at most", "min"))
