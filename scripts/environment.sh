@@ -43,7 +43,7 @@ python_command() {
     fi
   done
   if command -v dnf >/dev/null; then as_root dnf install -y python3.13; return; fi
-  say "curl -LsSf https://astral.sh/uv/install.sh | sh && ~/.local/bin/uv python install 3.13"
+  say "pipx run uv python install 3.13    (any other way to a Python 3.11 to 3.13 does as well)"
 }
 
 # Whether .venv runs, and was made in this place: its programs know it by its full path.
