@@ -48,7 +48,7 @@ class TickBatcher:
         max_rows: Most rows of several calls put together; a single call is never split.
     """
 
-    def __init__(self, writer: EventWriter, *, max_event_bytes: int, max_rows: int = 4_096) -> None:
+    def __init__(self, writer: EventWriter, *, max_event_bytes: int, max_rows: int = 1_024) -> None:
         self._writer = writer
         self._max_event_bytes = max_event_bytes
         self._max_rows = max_rows
