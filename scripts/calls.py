@@ -36,11 +36,15 @@ class Client:
     """One kept-open connection."""
 
     def __init__(self, url, api_key):
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port
+        except ValueError:
+            parts = port = None
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             sys.exit(f"--url {url!r} is no address such as http://127.0.0.1:8000")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self.connection = kind(parts.hostname, parts.port, timeout=30)
+        self.connection = kind(parts.hostname, port, timeout=30)
         self.prefix = parts.path.rstrip("/")
         self.headers = {"content-type": "application/json"}
         if api_key:
