@@ -14,6 +14,7 @@ ServingError                  status, a stable `error_type`, and a message that 
 ├── NotReadyError             503  no production model yet, with the reason; Retry-After
 ├── NotRecordedError          503  the log did not take the event; Retry-After
 ├── EngineError               500  the model failed on these rows
+│   ├── RefusedRowsError      422  it does not answer rows like these, e.g. a null
 │   └── EngineUnavailableError 503 its process is being restarted; these rows reached no model; Retry-After
 └── SetupError                500  for the operator: not safe or not possible as configured
 """
@@ -126,6 +127,13 @@ class EngineError(ServingError):
     """The model failed on these rows."""
 
     error_type = "engine"
+
+
+class RefusedRowsError(EngineError):
+    """The model does not answer rows like these; the message names what to change."""
+
+    status = 422
+    error_type = "refused_rows"
 
 
 class EngineUnavailableError(EngineError):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from serving.bundle import Bundle
-from serving.errors import EngineError
+from serving.errors import EngineError, RefusedRowsError
 from serving.rows import Answers, Rows, Value
 
 INLINE_ROWS: Final = 64
@@ -72,20 +72,21 @@ class OnnxEngine:
         """Answers every row.
 
         Raises:
-            EngineError: A row holds a null or an unseen category that the model refuses, or has no finite answer.
+            RefusedRowsError: A row holds a null or an unseen category that the model refuses, or has no finite answer.
+            EngineError: The model failed.
         """
         if not len(rows):
             return Answers([], [])
         if self._no_null_numbers and np.isnan(rows.numbers[:, self._no_null_numbers]).any():
-            raise EngineError(self._null_message(rows))
+            raise RefusedRowsError(self._null_message(rows))
         if self._no_null_strings and any(row[at] is None for row in rows.strings for at in self._no_null_strings):
-            raise EngineError(self._null_message(rows))
+            raise RefusedRowsError(self._null_message(rows))
         try:
             answers = self._answer(self._run(self._outputs, self._feed(rows), None))
         except _ORT_ERRORS as error:
             raise EngineError(f"the model failed on these rows: {error}") from error
         if answers is None:
-            raise EngineError(self._null_message(rows))
+            raise RefusedRowsError(self._null_message(rows))
         return answers
 
     def close(self) -> None:

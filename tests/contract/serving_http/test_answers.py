@@ -100,13 +100,13 @@ def test_mixed_types_and_nulls_are_answered(api: Any, trip: dict[str, Any]) -> N
     assert events[0].prediction_value is None
 
 
-def test_a_null_number_is_answered_as_missing_or_refused_in_words(api: Any, trip: dict[str, Any]) -> None:
-    answer = api.post("/predict/trips", {**trip, "distance km": None})
+def test_a_null_the_model_refuses_is_named_and_recorded_as_an_error(api: Any) -> None:
+    answer = api.post("/predict/price", {"rooms": 3, "area": None})
 
-    events = api.events()
-    assert (answer.status, len(events)) in {(200, 1), (500, 1)}
-    assert events[0].outcome == ("ok" if answer.status == 200 else "error")
-    assert events[0].features["distance km"] is None
+    (event,) = api.events()
+    assert (answer.status, answer.json["error_type"]) == (422, "refused_rows")
+    assert "'area'" in answer.json["detail"]
+    assert (event.outcome, event.error_type) == ("error", "refused_rows")
 
 
 def test_a_regressor_answers_numbers_without_probabilities(api: Any) -> None:
