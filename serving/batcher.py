@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
+from math import inf
 from time import perf_counter
 
 import msgspec
@@ -25,6 +26,8 @@ from streaming.ids import new_event_ids
 from streaming.log import EventWriter
 
 _log = logging.getLogger("understudy.serving")
+
+_LOG_FAILURE_SECONDS = 5.0
 
 Outcome = Answers | ServingError
 Tell = Callable[[Call, Outcome], None]
@@ -56,6 +59,7 @@ class TickBatcher:
         self._busy: dict[ServedModel, asyncio.Task[None]] = {}
         self._flush_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._log_failure = (-inf, "")
         self._log_thread = ThreadPoolExecutor(1, thread_name_prefix="log")
 
     def submit(self, call: Call, tell: Tell) -> None:
@@ -107,7 +111,7 @@ class TickBatcher:
                 recorded = self._record(served, batch, _predict(served, batch))
                 self._writer.append(recorded.groups)
             except LogUnavailableError as error:
-                _refuse(batch, NotRecordedError(f"not recorded: {error}", error.retry_after_seconds))
+                self._not_recorded(batch, error)
             except Exception:  # noqa: BLE001 the guard of this loop: no caller may wait for ever
                 _crashed(batch)
             else:
@@ -128,11 +132,20 @@ class TickBatcher:
             recorded = self._record(served, batch, outcomes)
             await self.append(recorded.groups)
         except LogUnavailableError as error:
-            _refuse(batch, NotRecordedError(f"not recorded: {error}", error.retry_after_seconds))
+            self._not_recorded(batch, error)
         except Exception:  # noqa: BLE001 the guard of this loop: no caller may wait for ever
             _crashed(batch)
         else:
             _settle(recorded)
+
+    def _not_recorded(self, batch: Sequence[Waiting], error: LogUnavailableError) -> None:
+        self._log_failure = (perf_counter(), str(error))
+        _refuse(batch, NotRecordedError(f"not recorded: {error}", error.retry_after_seconds))
+
+    def log_problem(self) -> str | None:
+        """Why answers could not be recorded within the last seconds, None when they could or nobody asked."""
+        failed_at, reason = self._log_failure
+        return reason if perf_counter() - failed_at < _LOG_FAILURE_SECONDS else None
 
     def _record(self, served: ServedModel, batch: Sequence[Waiting], outcomes: Sequence[Outcome]) -> _Recorded:
         recorded = _Recorded(served, [], [], perf_counter())

@@ -51,9 +51,11 @@ class Worker:
             raise NotRecordedError(f"not recorded: {error}", error.retry_after_seconds) from error
 
     def problems(self) -> list[str]:
-        """Why this worker cannot answer every model it was told to serve; empty when it can."""
+        """Why this worker cannot answer every model it was told to serve, and record it; empty when it can."""
         missing = [name for name in self.catalog.names if not self._has_production(name)]
-        return [f"model {name!r} has no production version yet{self._cause(name)}" for name in missing]
+        problems = [f"model {name!r} has no production version yet{self._cause(name)}" for name in missing]
+        log_problem = self.batcher.log_problem()
+        return [*problems, f"answers cannot be recorded: {log_problem}"] if log_problem else problems
 
     def _has_production(self, name: str) -> bool:
         model = self.catalog.models.get(name)

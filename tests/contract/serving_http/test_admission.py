@@ -133,6 +133,9 @@ def test_a_full_log_is_a_503_and_nothing_unrecorded_is_answered(small: Any, iris
     assert "LOG_MAX_BYTES=60000" in full[0].json["detail"]
     assert "start the reader, free the disk, or raise the limit" in full[0].json["detail"]
     assert int(full[0].headers["retry-after"]) >= 1
+    ready = small.get("/ready")
+    assert ready.status == 503
+    assert "cannot be recorded" in ready.json["problems"][0]
     label = small.post("/feedback", [{"request_id": "r", "label": 1}] * 100)
     assert label.status == 503
     recorded = [event.event_id for event in small.events()]
