@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from serving.rows import Value
+from serving.rows import LabelKind, Value
 from serving.signature import Signature
 
 
@@ -46,7 +46,9 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
         digest: SHA-256 over the model's original files.
         engine: `onnx` (model.onnx in this process) or `process` (model/ behind a socket).
         engine_reason: Why the engine is `process`, in words; empty for `onnx`.
-        classes: Labels in their own type and in the order of the probabilities; None for regressors.
+        classes: Labels in their own type and in the order of the probabilities; None for regressors, and for
+            classifiers whose classes nobody listed.
+        label_kind: Of those: what their labels are. They have no probabilities. None for all others.
         vocabulary: Of ONNX models with strings: per string column, in signature order, the values that have
             a code of their own (the code is the position; null and unseen have codes fixed by the engine).
         example: One valid row, column to value, for OpenAPI and for callers to try.
@@ -60,6 +62,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     engine_reason: str = ""
     task: Literal["classifier", "regressor"]
     classes: list[Value] | None = None
+    label_kind: LabelKind | None = None
     signature: Signature
     vocabulary: list[list[str]] | None = None
     example: dict[str, Any]

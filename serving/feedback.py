@@ -14,7 +14,7 @@ from serving.errors import FieldProblem, InvalidRowsError, TooLargeError
 from serving.protocol.json_body import MAX_DEPTH, NonFinite, parse
 from serving.request import AHEAD
 from serving.row_codec import BODY, Location
-from serving.rows import Value
+from serving.rows import LabelKind, Value
 from serving.signature import got
 from streaming.codec import encode
 from streaming.events import LabelEvent, Source
@@ -39,6 +39,8 @@ _EXPECTED: Mapping[str, str] = {
     "labelled_at": "expected an ISO 8601 date and time such as 2013-03-01T06:15:00Z",
     "model_name": "expected a string, the name of a model served here",
 }
+_LABEL_TYPES: Mapping[LabelKind, type] = {"boolean": bool, "integer": int, "string": str}
+_LABELS: Mapping[LabelKind, str] = {"boolean": "true or false", "integer": "an integer", "string": "a string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ def label_events(
 
 
 def _in_class_type(label: Value, bundle: Bundle) -> tuple[Value, str | None]:
+    if bundle.label_kind is not None:
+        return _in_label_kind(label, bundle.label_kind, bundle.model_name)
     if bundle.classes is None:
         if isinstance(label, bool | str):
             return label, f"got {label!r}; {bundle.model_name} is a regressor: send a number"
@@ -169,6 +173,15 @@ def _in_class_type(label: Value, bundle: Bundle) -> tuple[Value, str | None]:
             f"{label!r} is no class of {bundle.model_name}; its classes: {', '.join(map(repr, bundle.classes))}",
         )
     return found, None
+
+
+def _in_label_kind(label: Value, kind: LabelKind, model_name: str) -> tuple[Value, str | None]:
+    """A label of a model whose classes nobody listed: any of the type that it answers with."""
+    if kind == "integer" and isinstance(label, float) and label.is_integer():
+        return int(label), None
+    if type(label) is _LABEL_TYPES[kind]:
+        return label, None
+    return label, f"got {got(label)}; the labels of {model_name} are {kind}s: send {_LABELS[kind]}"
 
 
 def _integral(label: float, known: Mapping[str, Value]) -> Value | None:

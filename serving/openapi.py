@@ -166,7 +166,8 @@ def row_schema(bundle: Bundle) -> dict[str, Any]:
 
 def answer_schema(bundle: Bundle) -> dict[str, Any]:
     """JSON Schema of the answer."""
-    value: dict[str, Any] = {"enum": bundle.classes} if bundle.classes is not None else {"type": "number"}
+    open_type = {"type": bundle.label_kind or "number"}
+    value: dict[str, Any] = {"enum": bundle.classes} if bundle.classes is not None else open_type
     properties: dict[str, Any] = {"prediction": {"type": "array", "items": value}}
     if bundle.classes is not None:
         shares = {"type": "object", "additionalProperties": {"type": "number"}}

@@ -1,13 +1,15 @@
 """What an engine is given and what it gives back: the only form rows have inside serving."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Value = str | int | float | bool
+LabelKind = Literal["boolean", "integer", "string"]
+"""What the labels are of a classifier whose classes nobody listed."""
 
 
 class Rows(msgspec.Struct, frozen=True, eq=False, gc=False):

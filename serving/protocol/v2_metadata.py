@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from serving.protocol.v2_outputs import prediction_datatype
-from serving.rows import Value
+from serving.rows import LabelKind, Value
 from serving.signature import Column, Signature
 
 _PLATFORMS = {"onnx": "onnxruntime_onnx"}
@@ -16,10 +16,16 @@ def server_metadata(version: str) -> dict[str, Any]:
 
 
 def model_metadata(
-    name: str, versions: Sequence[str], signature: Signature, *, classes: Sequence[Value] | None, engine: str
+    name: str,
+    versions: Sequence[str],
+    signature: Signature,
+    *,
+    classes: Sequence[Value] | None,
+    engine: str,
+    label_kind: LabelKind | None = None,
 ) -> dict[str, Any]:
     """`GET /v2/models/NAME`: one input per column; a model trained without names has one matrix."""
-    outputs = [{"name": "predict", "datatype": prediction_datatype(classes), "shape": [-1]}]
+    outputs = [{"name": "predict", "datatype": prediction_datatype(classes, label_kind), "shape": [-1]}]
     if classes is not None:
         outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, len(classes)]})
     return {
@@ -32,8 +38,9 @@ def model_metadata(
 
 
 def _inputs(signature: Signature) -> list[dict[str, Any]]:
-    if signature.positional:
-        return [{"name": "input-0", "datatype": "FP64", "shape": [-1, len(signature.columns)]}]
+    datatypes = {datatype_of(column) for column in signature.columns}
+    if signature.positional and len(datatypes) == 1:
+        return [{"name": "input-0", "datatype": datatypes.pop(), "shape": [-1, len(signature.columns)]}]
     return [{"name": column.name, "datatype": datatype_of(column), "shape": [-1, 1]} for column in signature.columns]
 
 

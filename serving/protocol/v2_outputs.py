@@ -13,10 +13,11 @@ import msgspec
 
 from serving.errors import MalformedBodyError
 from serving.protocol.v2_tensors import binary_of
-from serving.rows import Answers, Value
+from serving.rows import Answers, LabelKind, Value
 
 _PREDICT = frozenset({"predict", "label"})
 _PROBABILITIES = frozenset({"probabilities", "predict_proba"})
+_LABEL_DATATYPES: Mapping[LabelKind, str] = {"boolean": "BOOL", "integer": "INT64", "string": "BYTES"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,12 @@ class RequestedOutput:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredBy:
-    """Which model answered; `classes` in the order of the probabilities, None for regressors."""
+    """Which model answered; `classes` and `label_kind` as in its `Bundle`."""
 
     model_name: str
     model_version: str
     classes: Sequence[Value] | None
+    label_kind: LabelKind | None = None
 
 
 def read_outputs(request: Mapping[str, Any], *, classifier: bool) -> tuple[RequestedOutput, ...]:
@@ -99,7 +101,7 @@ def encode_infer(
     tensors = []
     binaries = []
     for output in _available(outputs, answers):
-        datatype, shape, values = _values(output, answers, answered_by.classes)
+        datatype, shape, values = _values(output, answers, answered_by)
         tensor: dict[str, Any] = {"name": output.name, "datatype": datatype, "shape": shape}
         if output.binary:
             binaries.append(binary_of(datatype, values))
@@ -136,8 +138,10 @@ def _header(
     return msgspec.json.encode(response)
 
 
-def prediction_datatype(classes: Sequence[Value] | None) -> str:
+def prediction_datatype(classes: Sequence[Value] | None, label_kind: LabelKind | None = None) -> str:
     """The tensor type that holds every prediction."""
+    if label_kind is not None:
+        return _LABEL_DATATYPES[label_kind]
     if classes is None:
         return "FP64"
     kinds = {type(label) for label in classes}
@@ -148,9 +152,8 @@ def prediction_datatype(classes: Sequence[Value] | None) -> str:
     return "FP64" if kinds <= {int, float} else "BYTES"
 
 
-def _values(
-    output: RequestedOutput, answers: Answers, classes: Sequence[Value] | None
-) -> tuple[str, list[int], list[Any]]:
+def _values(output: RequestedOutput, answers: Answers, answered_by: AnsweredBy) -> tuple[str, list[int], list[Any]]:
+    classes = answered_by.classes
     count = len(answers.predictions)
     probabilities = answers.probabilities or []
     if output.classification:
@@ -159,7 +162,7 @@ def _values(
         return "BYTES", [count, most], texts
     if output.name in _PROBABILITIES:
         return "FP64", [count, len(classes or ())], [p for row in probabilities for p in row]
-    datatype = prediction_datatype(classes)
+    datatype = prediction_datatype(classes, answered_by.label_kind)
     if datatype == "BYTES":
         return datatype, [count], [str(label) for label in answers.predictions]
     return datatype, [count], list(answers.predictions)

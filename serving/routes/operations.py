@@ -57,6 +57,7 @@ def _role(served: ServedModel) -> dict[str, Any]:
         "engine_reason": bundle.engine_reason,
         "task": bundle.task,
         "classes": bundle.classes,
+        "label_kind": bundle.label_kind,
         "digest": bundle.digest,
         "columns": _columns(bundle),
         "positional": bundle.signature.positional,

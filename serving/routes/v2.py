@@ -50,7 +50,15 @@ async def model(request: Request, name: str, version: str | None = None) -> Resp
     roles = worker_of(request).catalog.models[served.bundle.model_name].roles.values()
     versions = sorted({one.bundle.model_version for one in roles}, key=lambda text: (len(text), text))
     bundle = served.bundle
-    return _json(model_metadata(name, versions, bundle.signature, classes=bundle.classes, engine=bundle.engine))
+    described = model_metadata(
+        name,
+        versions,
+        bundle.signature,
+        classes=bundle.classes,
+        label_kind=bundle.label_kind,
+        engine=bundle.engine,
+    )
+    return _json(described)
 
 
 @router.get(_MODEL + "/ready", summary="Can this model answer?")
@@ -86,7 +94,8 @@ async def infer(request: Request, name: str, version: str | None = None) -> Resp
     call = worker.predictor.call(asked, served, wanted.rows, started)
     call.role = "production" if version is None else "direct"
     answers = await worker.predictor.submit(call, asked)
-    answered_by = AnsweredBy(name, served.bundle.model_version, served.bundle.classes)
+    bundle = served.bundle
+    answered_by = AnsweredBy(name, bundle.model_version, bundle.classes, bundle.label_kind)
     encoded = encode_infer(answers, wanted.outputs, answered_by, request_id=wanted.request_id, event_ids=call.event_ids)
     return as_response(_reply(call, *encoded))
 
