@@ -62,11 +62,11 @@ def low_priority() -> None:
 
 
 def yield_to_callers() -> None:
-    """Lets whoever answers callers go first where the CPU is short, and still keeps a fair share (nice 5).
+    """Lets whoever answers callers go first where the CPU is short, and still keeps a fair share (nice 10).
 
     For readers that must keep up, such as the indexer: the log waits for them, a caller does not.
     """
-    os.nice(5)
+    os.nice(10)
 
 
 def die_with_supervisor(*, grace_seconds: float = 0.0) -> None:
