@@ -64,7 +64,9 @@ class Progress:
             self.doing = "downloading " + " ".join(words[1:]).rsplit("/", 1)[-1]
         elif text.startswith("Installing collected"):
             self.unpacking = True
-        elif text.startswith(("ERROR", "error", "WARNING: Retrying")):
+        elif text.startswith("WARNING: Retrying"):
+            say("  the package index does not answer, trying again")
+        elif text.startswith(("ERROR", "error")):
             say("  " + text.strip()[:300])
 
     def beat(self):
