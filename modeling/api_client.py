@@ -80,15 +80,8 @@ class ApiConnection:
             self._connection.close()
             if not (kept and isinstance(error, http.client.RemoteDisconnected | ConnectionError)):
                 raise SendError(_reason(error)) from error
-        # The server closed a connection that had idled: the call never reached it.
-        try:
-            return self._exchange(method, path, body, headers)
-        except TimeoutError:
-            self._connection.close()
-            raise
-        except (http.client.HTTPException, OSError) as error:
-            self._connection.close()
-            raise SendError(_reason(error)) from error
+        # The server closed a connection that had idled: the call never reached it. A new one is no kept one.
+        return self._call(method, path, body, headers)
 
     def _exchange(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         self._connection.request(method, self._prefix + path, body, {**self._headers, **headers})
