@@ -19,6 +19,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a busy machine a slow draw says nothing about the code; tests have a time limit of their own.
+settings.register_profile("shared_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared_machine")
 
 _MAKE_BUNDLES = Path(__file__).parent / "contract" / "serving_http" / "make_bundles.py"
 _PATIENCE_SECONDS = 30.0
