@@ -6,6 +6,7 @@ list of its own into the model; whoever writes the model writes that list too, s
 
 import importlib.metadata
 import pickle
+import re
 import sys
 import warnings
 import zipfile
@@ -196,16 +197,41 @@ def _load(folder: Path, model: MlModel, policy: TrustPolicy) -> Any:
 
 def load_failure(model: MlModel, error: Exception) -> str:
     """Why a model could not be loaded, naming the package or the version it lacks."""
-    if isinstance(error, ModuleNotFoundError):
-        package = (error.name or "").partition(".")[0]
-        wanted = next((line for line in model.requirements if line.lower().startswith(package.lower())), package)
-        return f"the model needs the package {package!r}, which is not installed here: pip install '{wanted}'"
+    missing = _missing_module(error)
+    if missing is not None:
+        package = missing.partition(".")[0]
+        wanted = _lines_for(model, package) or _lines_not_installed(model) or [package]
+        listed = " ".join(f"'{line}'" for line in wanted)
+        return f"the model needs the package {package!r}, which is not installed here: pip install {listed}"
     text = f"the model cannot be loaded: {type(error).__name__}: {str(error)[:300]}"
     others = other_versions(model)
     if not others:
         return text
     listed = ", ".join(f"{package} {theirs} (here {ours})" for package, theirs, ours in others)
     return f"{text}; it was made with {listed}: install that version or train it again with the one here"
+
+
+def _missing_module(error: BaseException | None) -> str | None:
+    """The module that was not found, however deep mlflow wrapped the error."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError):
+            return error.name or ""
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _lines_for(model: MlModel, package: str) -> list[str]:
+    return [line for line in model.requirements if _distribution(line) == _distribution(package)]
+
+
+def _lines_not_installed(model: MlModel) -> list[str]:
+    """A module may have another name than its package (`cv2` of opencv-python): then it is among these."""
+    return [line for line in model.requirements if _distribution(line) and _installed(_distribution(line)) == "none"]
+
+
+def _distribution(line: str) -> str:
+    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line.strip())
+    return re.sub(r"[-_.]+", "-", found.group()).lower() if found else ""
 
 
 def other_versions(model: MlModel) -> list[tuple[str, str, str]]:
