@@ -13,11 +13,12 @@ from serving.compile.build import Subject, build
 from serving.compile.errors import CompileError
 from serving.compile.request import CompileRequest, CompileResult
 from serving.compile.source import example_rows, signature_of
+from serving.engines.logged import load_logged
 from versioning import profile as reference_profile
 from versioning.errors import ArtifactError, ForbiddenModelError
 from versioning.mlmodel import read_mlmodel
 from versioning.settings import VersioningSettings
-from versioning.trust import load_sklearn, trust_policy
+from versioning.trust import trust_policy
 
 
 def compile_request(request: CompileRequest) -> CompileResult:
@@ -37,10 +38,11 @@ def compile_request(request: CompileRequest) -> CompileResult:
 
 def _subject(request: CompileRequest) -> Subject:
     folder = Path(request.source)
-    estimator = load_sklearn(folder, trust_policy(VersioningSettings(), request.model_name))
     described = read_mlmodel(folder)
-    signature = signature_of(described, estimator)
-    return Subject(estimator, signature, example_rows(described.example, signature), _profile(request.profile))
+    model = load_logged(folder, described, trust_policy(VersioningSettings(), request.model_name))
+    signature = signature_of(described, model)
+    example = example_rows(described.example, signature)
+    return Subject(model, signature, example, _profile(request.profile), described)
 
 
 def _profile(path: str | None) -> reference_profile.Profile | None:

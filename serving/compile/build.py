@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,15 +19,18 @@ from serving.compile.errors import CompileError, NotConvertibleError
 from serving.compile.graph import Compiled, assemble
 from serving.compile.measure import measure
 from serving.compile.nulls import find_null_words, refused_nulls
-from serving.compile.parity import Answer, judge_for, original_answers, prove
+from serving.compile.outcome import label_kind_of
+from serving.compile.parity import Answer, judge_for, original_answers, prove, refusal
 from serving.compile.parity_rows import RowGroup, as_rows, base_rows, groups, take
 from serving.compile.request import CompileRequest
+from serving.engines.logged import is_sklearn
 from serving.engines.onnx import OnnxEngine
 from serving.engines.original import OriginalModel
 from serving.errors import EngineError
-from serving.rows import Value
+from serving.rows import LabelKind, Value
 from serving.signature import Signature
 from versioning import profile as reference_profile
+from versioning.mlmodel import MlModel
 
 _PROFILE_ROWS: Final = 200
 _UNMEASURED: Final = LatencyProfile({})
@@ -34,12 +38,24 @@ _UNMEASURED: Final = LatencyProfile({})
 
 @dataclass(frozen=True)
 class Subject:
-    """What is compiled: the estimator as loaded, and all that is known about its input."""
+    """What is compiled: the estimator as loaded, and all that is known about its input.
+
+    Attributes:
+        described: Its MLmodel file; None for an estimator of scikit-learn.
+    """
 
     estimator: Any
     signature: Signature
     example: Sequence[dict[str, Any]]
     profile: reference_profile.Profile | None = None
+    described: MlModel | None = None
+
+    @property
+    def opaque(self) -> str:
+        """Why the model cannot be looked into, in words; empty for scikit-learn's."""
+        if self.described is None or is_sklearn(self.described):
+            return ""
+        return f"logged as {', '.join(self.described.flavors)} and not as sklearn: it can be asked, but not converted"
 
     @property
     def classes(self) -> list[Value] | None:
@@ -87,15 +103,17 @@ def _draft_folder(out: Path) -> Iterator[Path]:
 
 
 def _fill(draft: Path, request: CompileRequest, subject: Subject, now: datetime) -> Bundle:
-    original = OriginalModel(subject.estimator, subject.signature, subject.classes)
     base = _known_rows(subject)
+    label_kind = _label_kind(subject)
+    original = OriginalModel(subject.estimator, subject.signature, subject.classes, label_kind)
     unproven = Bundle(
         model_name=request.model_name,
         model_version=request.model_version,
         digest=request.digest,
         engine="onnx",
-        task="regressor" if subject.classes is None else "classifier",
+        task="classifier" if subject.classes is not None or label_kind is not None else "regressor",
         classes=subject.classes,
+        label_kind=label_kind,
         signature=subject.signature,
         example=_example(subject, base),
         latency=_UNMEASURED,
@@ -104,6 +122,8 @@ def _fill(draft: Path, request: CompileRequest, subject: Subject, now: datetime)
         metrics=request.metrics,
         run_id=request.run_id,
     )
+    if subject.opaque:
+        return _process_bundle(draft, request, (unproven, subject, original), reason=subject.opaque)
     try:
         try:
             return _onnx_bundle(draft, unproven, subject, original)
@@ -115,6 +135,14 @@ def _fill(draft: Path, request: CompileRequest, subject: Subject, now: datetime)
         return _process_bundle(draft, request, (unproven, subject, original), reason=str(error))
 
 
+def _label_kind(subject: Subject) -> LabelKind | None:
+    """Of models that cannot be looked into; a scikit-learn model without classes is a regressor."""
+    if not subject.opaque or subject.described is None:
+        return None
+    base = _groups(subject, {})[0]
+    return label_kind_of(subject.estimator, subject.signature, subject.described.signature, base.rows)
+
+
 def _onnx_bundle(
     draft: Path, unproven: Bundle, subject: Subject, original: OriginalModel, *, single: bool = False
 ) -> Bundle:
@@ -124,7 +152,8 @@ def _onnx_bundle(
     rows = _groups(subject, words)
     expected = [original_answers(original, group.rows) for group in rows]
     quartiles = subject.profile.prediction_quartiles if subject.profile is not None else ()
-    judge = judge_for(expected[0], classifier=subject.classes is not None, quartiles=quartiles)
+    why = partial(refusal, original, rows[0].rows)
+    judge = judge_for(expected[0], classifier=subject.classes is not None, quartiles=quartiles, why=why)
     bundle = msgspec.structs.replace(unproven, vocabulary=compiled.vocabulary)
     candidates = dict.fromkeys(words, (*converted.null_words, "None", "nan", ""))
     with _engine(draft, bundle, compiled) as engine:
@@ -146,7 +175,7 @@ def _process_bundle(
     unproven, subject, original = known
     base = _groups(subject, {})[0]
     expected = original_answers(original, base.rows)
-    judge_for(expected, classifier=subject.classes is not None)
+    judge_for(expected, classifier=unproven.task == "classifier", why=partial(refusal, original, base.rows))
     (draft / "model.onnx").unlink(missing_ok=True)
     shutil.copytree(request.source, draft / "model")
     latency = measure(original.predict, _answered(base, expected))

@@ -1,7 +1,7 @@
 """The proof: compiled and original model answer the same rows alike, refusals included."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,15 +90,38 @@ class Judge:
         return all(self.difference(*pair) <= self.limit for pair in zip(expected, found, strict=True))
 
 
-def judge_for(base: Sequence[Answer | None], *, classifier: bool, quartiles: Sequence[float] = ()) -> Judge:
-    """The measure of a model, from its own answers to the base rows; `quartiles` of its reference predictions if known.
+def refusal(model: OriginalModel, rows: Rows) -> str:
+    """Why the model does not answer the first of the rows, as it says itself."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answers = model.predict(take(rows, [0]))
+    except Exception as error:  # noqa: BLE001 - as in `original_answers`
+        return f"{type(error).__name__}: {str(error)[:500]}"
+    return f"it answered {answers.predictions[0]!r}"
+
+
+def judge_for(
+    base: Sequence[Answer | None],
+    *,
+    classifier: bool,
+    quartiles: Sequence[float] = (),
+    why: Callable[[], str] = lambda: "",
+) -> Judge:
+    """The measure of a model, from its own answers to the base rows.
+
+    Args:
+        base: Answers to typical rows.
+        classifier: Whether they are labels.
+        quartiles: Of its reference predictions, if known.
+        why: Says why it answers none of them.
 
     Raises:
         CompileError: The model answers none of them.
     """
     answered = [answer.prediction for answer in base if answer is not None]
     if not answered:
-        raise CompileError("the model itself cannot answer a single row of its own example or signature")
+        raise CompileError(f"the model itself cannot answer a single row of its own example or signature: {why()}")
     if classifier:
         return Judge(None)
     if len(quartiles) == 3 and quartiles[2] > quartiles[0]:

@@ -3,7 +3,7 @@
 onnx                                  onnxruntime, in the caller's process
 process  frames                       asks a model process, and how the two talk
 model_process  model_batches          that process: the server, and many calls as one batch (pure)
-original                              the logged model behind it
+original  logged                      the logged model behind it, and how it is loaded
 model_keeper                          starts, adopts and restarts model processes
 """
 

@@ -28,15 +28,18 @@ def main() -> int:
 def load(folder: Path) -> Predict:
     """The bundle's own model, checked against the trust policy again and warmed with its example."""
     # Late: a process that finds its socket taken should end without having imported scikit-learn.
+    from serving.engines.logged import load_logged
     from serving.engines.original import OriginalModel
     from serving.row_codec import RowCodec
+    from versioning.mlmodel import read_mlmodel
     from versioning.settings import VersioningSettings
-    from versioning.trust import load_sklearn, trust_policy
+    from versioning.trust import trust_policy
 
     warnings.simplefilter("ignore")  # a stranger's model warns about itself at every call
     bundle = read_bundle(folder)
-    estimator = load_sklearn(folder / "model", trust_policy(VersioningSettings(), bundle.model_name))
-    model = OriginalModel(estimator, bundle.signature, bundle.classes)
+    source = folder / "model"
+    logged = load_logged(source, read_mlmodel(source), trust_policy(VersioningSettings(), bundle.model_name))
+    model = OriginalModel(logged, bundle.signature, bundle.classes, bundle.label_kind)
     codec = RowCodec(bundle.signature, ignore_unknown=True)
     model.predict(codec.rows([codec.from_features(bundle.example)]))
     return model.predict
