@@ -100,12 +100,14 @@ class Catalog:
         roles = self._roles(name)
         served = roles.get(role)
         if served is None and role == "production":
-            raise NotReadyError(
-                f"model {name or self._names[0]!r} has no production version yet; set its production alias"
-            )
+            raise NotReadyError(self._no_production(name or self._names[0]))
         if served is None:
             raise UnknownModelError(f"no version has the role {role!r}; roles: {', '.join(sorted(roles))}")
         return served
+
+    def _no_production(self, name: str) -> str:
+        causes = [one.message for one in self._models[name].problems if one.role == "production"]
+        return f"model {name!r} has no production version yet{f': {causes[0]}' if causes else '; set its production alias'}"
 
     def _roles(self, name: str | None) -> Mapping[str, ServedModel]:
         wanted = name or self._names[0]

@@ -1,10 +1,14 @@
 """Which version answers, and how one table of roles gives way to the next."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving.bundle import Problem, RoleTable, publish_role_table
+from serving.catalog import Catalog
 from serving.errors import NotReadyError, UnknownModelError
 from serving.signature import Column
 
@@ -124,3 +128,15 @@ def test_what_is_not_there_is_told_by_what_is(shelf: Callable[..., Any]) -> None
     with pytest.raises(UnknownModelError, match="roles: shadow"):
         both.catalog.direct("iris", role="candidate", version=None)
     assert both.catalog.direct("iris", role="shadow", version=None).bundle.model_version == "1"
+
+
+def test_a_caller_is_told_why_there_is_no_production_version(tmp_path: Path) -> None:
+    problem = Problem("production", "1", "compile", "log it with a signature", datetime(2026, 11, 21, tzinfo=UTC))
+    table = RoleTable(model_name="iris", generation=1, published_at=problem.at, problems=[problem])
+    (tmp_path / "iris").mkdir()
+    publish_role_table(tmp_path / "iris", table)
+    catalog = Catalog(tmp_path, ("iris",), lambda folder: pytest.fail(f"nothing to open in {folder}"))
+    catalog.refresh("iris")
+
+    with pytest.raises(NotReadyError, match="'iris' has no production version yet: log it with a signature"):
+        catalog.production()
