@@ -1,6 +1,8 @@
 """What the loader tells Prometheus about the versions in roles."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import psutil
 
 from serving import metrics
 from serving.bundle import Bundle, RoleTable
@@ -29,6 +31,21 @@ class Figures:
             _show_run(labels[:3], bundle)
         self._shown[table.model_name] = set(current)
         metrics.loader_problems.labels(table.model_name).set(len(table.problems))
+
+
+def show_usage(pids: Iterable[int]) -> None:
+    """Sets what the model processes that answer callers cost; the API's workers add their own."""
+    cpu_seconds, memory_bytes = 0.0, 0
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            times, memory = process.cpu_times(), process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+        cpu_seconds += times.user + times.system
+        memory_bytes += memory
+    metrics.model_cpu_seconds_total.labels("production").set(cpu_seconds)
+    metrics.model_memory_bytes.labels("production").set(memory_bytes)
 
 
 def _show_run(labels: tuple[str, ...], bundle: Bundle) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from serving.engines.model_keeper import ModelKeeper
 from serving.loader.build import BundleBuilder
 from serving.loader.builds import Builds
+from serving.loader.figures import show_usage
 from serving.loader.loader import Loader, LoaderParts
 from serving.loader.report import ChangeReporter
 from serving.loader.shelf import Shelf
@@ -43,7 +44,7 @@ def main() -> int:
     _log.info(
         "loader_started", extra={"models": ",".join(settings.models), "poll_seconds": settings.loader_poll_seconds}
     )
-    run(loader, stop, woken, settings.loader_poll_seconds)
+    run(loader, keeper, stop, woken, poll_seconds=settings.loader_poll_seconds)
     watcher.join()
     keeper.close()
     executor.shutdown(wait=False, cancel_futures=True)
@@ -54,12 +55,15 @@ def main() -> int:
     return 0
 
 
-def run(loader: Loader, stop: threading.Event, woken: threading.Event, poll_seconds: float) -> None:
+def run(
+    loader: Loader, keeper: ModelKeeper, stop: threading.Event, woken: threading.Event, *, poll_seconds: float
+) -> None:
     """Polls the registry every `poll_seconds` (± 10 %, so that many hosts do not ask at once) and settles often."""
     next_poll = 0.0
     while not stop.is_set():
         if time.monotonic() >= next_poll:
             loader.poll(datetime.now(UTC))
+            show_usage(keeper.pids().values())
             next_poll = time.monotonic() + poll_seconds * random.uniform(0.9, 1.1)  # noqa: S311 not a secret
         else:
             loader.settle(datetime.now(UTC))
