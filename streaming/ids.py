@@ -6,14 +6,19 @@ Layout: RFC 9562, section 5.7.
 """
 
 import hashlib
+import os
 import time
 from datetime import UTC, datetime
-from random import getrandbits
+from random import Random
 
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _RANDOM_74 = (1 << 74) - 1
 _LOW_62 = (1 << 62) - 1
+
+# Its own generator, seeded by the system: whoever seeds the shared one (a model, a test) must not repeat our ids.
+_random = Random()  # noqa: S311 unique, not secret
+os.register_at_fork(after_in_child=_random.seed)
 
 
 def _uuid(unix_milliseconds: int, random_74: int) -> str:
@@ -23,8 +28,8 @@ def _uuid(unix_milliseconds: int, random_74: int) -> str:
 
 def new_event_ids(count: int) -> list[str]:
     """Makes `count` UUIDv7 of our clock, ascending in the order given."""
-    high = time.time_ns() // 1_000_000 << 16 | 0x7000 | getrandbits(12)
-    low = _VARIANT | getrandbits(61)  # unique, not secret; 61 bits leave room to count up without touching the variant
+    high = time.time_ns() // 1_000_000 << 16 | 0x7000 | _random.getrandbits(12)
+    low = _VARIANT | _random.getrandbits(61)  # 61 bits leave room to count up without touching the variant
     if count == 1:  # the usual case, at half the time
         return [_dashed(f"{high << 64 | low:032x}")]
     start = _dashed(f"{high << 64:032x}")[:19]

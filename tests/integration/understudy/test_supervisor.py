@@ -160,6 +160,7 @@ while True:
     supervisor.start([ChildSpec(name="api", argv=argv, file_descriptors=(fd,))])
     first = answer_of(listener.getsockname()[1])
     os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)  # dead, and left for the supervisor to find
 
     answers: list[int] = []
     caller = threading.Thread(target=lambda: answers.append(answer_of(listener.getsockname()[1])))
