@@ -111,7 +111,7 @@ def _open_reading(path: Path) -> sqlite3.Connection | None:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         connection.isolation_level = None
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.Error:
         if connection is not None:
             connection.close()
         if not path.exists():
