@@ -14,6 +14,8 @@ from versioning.registry import Registry
 from versioning.settings import VersioningSettings
 from versioning.tracking import PROFILE_FILE, Tracking
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[VersioningSettings, Tracking, Registry]:

@@ -35,6 +35,8 @@ from serving.errors import EngineError
 from serving.rows import Rows
 from versioning.profile import ReferenceAnswers, build_profile
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = ["hour", "distance", "delay", "wet"]
 STRINGS = ["carrier", "origin"]
 

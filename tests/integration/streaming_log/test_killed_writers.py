@@ -14,6 +14,8 @@ from streaming.log import EventReader, LogRecord
 from streaming.segments import SegmentLog, partitions
 from streaming.settings import StreamingSettings
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("writing_process.py")
 REPOSITORY = Path(__file__).parents[3]
 

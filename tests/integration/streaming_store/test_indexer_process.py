@@ -11,6 +11,8 @@ import pytest
 from streaming.embedded import open_store_reader, redrive_letters, take_stock
 from streaming.store import PredictionQuery
 
+pytestmark = pytest.mark.slow
+
 
 def stored(installation: Any) -> dict[str, Any]:
     documents = open_store_reader(installation.settings).predictions(PredictionQuery(limit=1_000_000))

@@ -71,7 +71,7 @@ def _listing(objects: dict[str, bytes], query: dict[str, list[str]]) -> bytes:
 @pytest.fixture
 def bucket() -> Iterator[Bucket]:
     with Bucket() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield server

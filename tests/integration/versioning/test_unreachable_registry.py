@@ -52,7 +52,7 @@ def server(status: int, body: bytes) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield f"http://127.0.0.1:{httpd.server_port}"
@@ -71,6 +71,7 @@ def test_a_closed_port_is_unavailable_at_once(call: Callable[[VersioningSettings
             call(settings_for(address, tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS[::3])
 def test_a_mute_server_is_unavailable_within_the_timeout(
     call: Callable[[VersioningSettings], object], tmp_path: Path
